@@ -1,0 +1,1 @@
+"""The configuration tree; read it top down from config.yaml."""

@@ -1,0 +1,69 @@
+"""What an encoder is: a frozen network that gives one feature map per named stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One resolution level. name: "encoder.K" (0 = shallowest) or "decoder.K" (0 = deepest, last = finest)."""
+
+    name: str
+    kind: str  # "encoder" | "decoder"
+    channels: int
+    stride: int  # input voxels per feature cell, along each axis
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the network expects.
+
+    normalisation: "zscore" (over the non-zero voxels of the case, zeros stay zero) or
+    "unit" (0.5th..99.5th percentile of the non-zero voxels mapped to 0..1, clipped).
+    spacing: None = the task's own.
+    patch: default sliding window, a multiple of `divisor` along each axis.
+    """
+
+    channels: int = 1
+    normalisation: str = "zscore"
+    spacing: tuple[float, float, float] | None = None
+    patch: tuple[int, int, int] = (64, 64, 64)
+    divisor: int = 32
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What is known of an encoder without running it."""
+
+    name: str
+    title: str
+    architecture: str
+    pretraining: str  # "none (random initialisation)" for a twin
+    training_data: str
+    licence: str
+    source: str
+    n_parameters: int
+
+
+def normalise(image: np.ndarray, how: str) -> np.ndarray:
+    """(C, X, Y, Z) float32 -> normalised copy, per channel, over non-zero voxels."""
+    from tebench.errors import InputError
+
+    out = np.zeros_like(image, dtype=np.float32)
+    for channel, values in enumerate(image):
+        inside = values != 0
+        if not inside.any():
+            raise InputError(f"channel {channel} of the image is zero everywhere; nothing to normalise.")
+        selected = values[inside].astype(np.float64)
+        if how == "zscore":
+            scaled = (selected - selected.mean()) / max(selected.std(), 1e-8)
+        elif how == "unit":
+            low, high = np.percentile(selected, [0.5, 99.5])
+            scaled = np.clip((selected - low) / max(high - low, 1e-8), 0.0, 1.0)
+        else:
+            raise InputError(f"normalisation must be 'zscore' or 'unit', got {how!r}.")
+        out[channel][inside] = scaled
+    return out

@@ -1,0 +1,110 @@
+"""Files on disk: written beside and renamed, addressed by the hash of what made them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from tebench.errors import CacheError, InputError
+
+
+def sha256_bytes(data) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value) -> str:
+    """One spelling per value: sorted keys, no spaces, NaN refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def hash_json(value) -> str:
+    return sha256_bytes(canonical_json(value).encode())
+
+
+def hash_array(array) -> str:
+    """Hash of dtype, shape and bytes of a numpy array."""
+    import numpy as np
+
+    array = np.ascontiguousarray(array)
+    return sha256_bytes(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder, or say plainly why it cannot be."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create folder {path}: {error.strerror}. Choose a writable one.") from error
+    return path
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path):
+    """Yield a temporary path beside `path`; rename it onto `path` only if the block succeeds."""
+    path = Path(path)
+    make_folder(path.parent)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=f".part{path.suffix}", dir=path.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}. Choose a writable folder.") from error
+    os.close(handle)
+    temporary = Path(temporary)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value) -> None:
+    write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path):
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CacheError(f"{path} does not exist.") from error
+    except (ValueError, OSError) as error:
+        raise CacheError(f"{path} is not readable JSON ({error}). Delete it to have it made again.") from error
+
+
+@contextlib.contextmanager
+def locked(path: Path):
+    """Hold the lock file `path`.lock; a lock left by a killed process does not block."""
+    from filelock import FileLock
+
+    path = Path(path)
+    make_folder(path.parent)
+    with FileLock(f"{path}.lock"):
+        yield
+
+
+def cache_root() -> Path:
+    """The user's cache: $TEBENCH_CACHE, or the platform's cache folder for tebench."""
+    chosen = os.environ.get("TEBENCH_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("tebench", appauthor=False))
