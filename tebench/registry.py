@@ -70,6 +70,7 @@ class Metric:
     parts: dict[str, str] = field(default_factory=dict)
     disagreements: tuple[str, ...] = ()
     monotone: str = ""
+    exceptions: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict, repr=False)
     source: str = ""
 
@@ -114,6 +115,7 @@ def metric(
     parts: dict[str, str] | None = None,
     disagreements: tuple[str, ...] = (),
     monotone: str = "",
+    exceptions: dict[str, str] | None = None,
 ):
     """Register a function as a transferability metric; returns the function unchanged.
 
@@ -131,6 +133,7 @@ def metric(
         passed on to it.
     disagreements: known disagreements with public code, each with its figure.
     monotone: empty when the score follows class separation; otherwise why, by definition, it does not.
+    exceptions: other common checks (see `tebench.checks`) that cannot hold, name -> reason.
     """
 
     def register(function: Callable) -> Callable:
@@ -159,7 +162,7 @@ def metric(
             function=function, stages=stages, rows=tuple(rows), per_case=per_case,
             pool_dependent=pool_dependent or reads in ("parts", "elsewhere"),
             invariances=frozenset(invariances), parts=dict(parts or {}), disagreements=tuple(disagreements),
-            monotone=monotone, parameters=keyword_parameters(function),
+            monotone=monotone, exceptions=dict(exceptions or {}), parameters=keyword_parameters(function),
             source=function.__code__.co_filename,
         )
         return function

@@ -1,0 +1,3 @@
+from tebench.cli import main
+
+main()

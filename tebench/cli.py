@@ -1,0 +1,132 @@
+"""The command line: help, then Hydra composes the configuration, then one job runs."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+from tebench.errors import InputError, TebenchError
+
+EXAMPLES = """\
+Examples
+  python -m tebench                                       GRTD + LBTC on the starter benchmark
+  python -m tebench metric=all                            every metric on the same cached features
+  python -m tebench metric=[grtd_lbtc,logme] tasks=[tissue]
+  python -m tebench metric=logme metric.max_iter=50 stages=encoder[-2:]
+  python -m tebench metric=mine plugins=[mine.py]         a metric of your own (see CONTRIBUTING.md)
+  python -m tebench -m metric=lbtc seed=0,1,2 'output=outputs/draw-${seed}'   a sweep"""
+
+
+def main() -> None:
+    """Entry point of `tebench` and `python -m tebench`."""
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        print(help_text())
+        return
+    if "--version" in arguments:
+        from tebench import __version__
+
+        print(f"tebench {__version__}")
+        return
+    try:
+        from tebench.options import prepare, store_metrics
+
+        sys.argv[1:] = prepare(arguments)
+        store_metrics()
+    except TebenchError as error:
+        _stop(error)
+    import hydra
+
+    hydra.main(version_base="1.3", config_path="pkg://tebench.conf", config_name="config")(_run)()
+
+
+def _run(config) -> None:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        try:
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise InputError(f"configuration: {error}") from error
+        _start_logging(plain["verbose"])
+        check(plain)
+        importlib.import_module(f"tebench.jobs.{plain['job']['name']}").run(plain)
+    except TebenchError as error:
+        _stop(error)
+    except KeyboardInterrupt:
+        print("\ninterrupted; finished work is kept, run the same command to go on.", file=sys.stderr)
+        sys.exit(130)
+
+
+def check(config: dict) -> None:
+    """Ranges that every job shares; the rest is checked by the room that reads it."""
+    for key, low in (("seed", 0), ("workers", 1)):
+        value = config[key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < low:
+            raise InputError(f"{key} must be a whole number >= {low}, got {value!r}.")
+    for key in ("encoders", "tasks", "plugins"):
+        value = config[key]
+        if value is not None and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+            raise InputError(f"{key} must be a list of names such as {key}=[a,b], got {value!r}.")
+    for key in ("encoders", "tasks"):
+        if config[key] is not None and (not config[key] or len(set(config[key])) < len(config[key])):
+            raise InputError(f"{key}={config[key]}: name at least one, and each once.")
+    if not isinstance(config["device"], str) or config["device"].split(":")[0] not in ("cpu", "cuda"):
+        raise InputError(f"device must be cpu, cuda or cuda:N, got {config['device']!r}.")
+
+
+def _start_logging(verbose: bool) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("tebench").setLevel(logging.INFO if verbose else logging.WARNING)
+    # What is fetched, how large and under which licence is said always.
+    logging.getLogger("tebench.assets").setLevel(logging.INFO)
+
+
+def _stop(error: Exception) -> None:
+    print(f"tebench: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+def help_text() -> str:
+    """Everything a newcomer needs: jobs, metrics, benchmarks, options, examples; no heavy import."""
+    from tebench.options import group_options
+    from tebench.registry import load
+
+    lines = [
+        "tebench: which pre-trained encoder will fine-tune best on a 3D medical segmentation task,",
+        "and how far each metric that claims to know can be trusted.",
+        "",
+        "Usage  python -m tebench [job=JOB] [benchmark=NAME] [metric=NAME|[A,B]|all] [option=value ...]",
+        "",
+        "Jobs",
+        *(f"  job={name:<12} {text}" for name, text in group_options("job").items()),
+        "",
+        "Benchmarks",
+        *(f"  benchmark={name:<10} {text}" for name, text in group_options("benchmark").items()),
+        "",
+        "Metrics (up: higher is better; options are set as metric.OPTION=value)",
+    ]
+    for name, metric in load().items():
+        options = ", ".join(f"{p.name}={_spell(p.default)}" for p in metric.parameters.values())
+        lines.append(f"  {name:<20} {metric.direction:<5} {metric.title}" + (f"  [{options}]" if options else ""))
+    lines += ["", "Options", *_option_lines(), "", EXAMPLES, "", "More: --cfg job prints the configuration; -m sweeps."]
+    return "\n".join(lines)
+
+
+def _spell(value) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else f"{value}"
+
+
+def _option_lines() -> list[str]:
+    """Top-level options with their comments, read from conf/config.yaml itself."""
+    from importlib.resources import files
+
+    text = (files("tebench.conf") / "config.yaml").read_text(encoding="utf-8")
+    lines = []
+    for line in text.splitlines():
+        if line and not line[0].isspace() and line[0] != "#" and not line.startswith(("defaults", "hydra")):
+            setting, _, comment = line.partition(" #")
+            lines.append(f"  {setting.strip().replace(': ', '=', 1):<52}{comment}".rstrip())
+    return lines

@@ -1,0 +1,123 @@
+"""The configuration tree: where it lies, what it holds, and metrics as typed Hydra options."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from importlib.resources import files
+from typing import Any, Optional
+
+from tebench.errors import InputError, unknown_name
+from tebench.registry import Metric, load, load_plugins
+
+GROUPS = ("job", "benchmark", "sampling", "protocol")
+SEVERAL = "several"
+
+
+def group_options(group: str) -> dict[str, str]:
+    """Names in a config group with the first comment line of each file."""
+    folder = files("tebench.conf") / group
+    found = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".yaml"):
+            first = file.read_text(encoding="utf-8").split("\n", 1)[0]
+            found[file.name[:-5]] = first.removeprefix("#").strip() if first.startswith("#") else ""
+    return found
+
+
+def metric_schema(metric: Metric) -> type:
+    """A dataclass of the metric's parameters, so that Hydra converts and type-checks them."""
+    fields = [("name", str, dataclasses.field(default=metric.name))]
+    for parameter in metric.parameters.values():
+        kind = Optional[parameter.type] if parameter.optional else parameter.type  # noqa: UP045 (omegaconf)
+        fields.append((parameter.name, kind, dataclasses.field(default=parameter.default)))
+    return dataclasses.make_dataclass(f"Metric_{metric.name}", fields)
+
+
+def store_metrics() -> None:
+    """Make every registered metric an option of the group `metric`."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    for metric in load().values():
+        store.store(group="metric", name=metric.name, node=metric_schema(metric))
+    for name in ("all", SEVERAL):
+        several = dataclasses.make_dataclass(
+            f"Metrics_{name}",
+            [
+                ("name", str, dataclasses.field(default=name)),
+                ("names", list[str], dataclasses.field(default_factory=list)),
+                ("options", dict[str, Any], dataclasses.field(default_factory=dict)),
+            ],
+        )
+        store.store(group="metric", name=name, node=several)
+
+
+def prepare(arguments: list[str]) -> list[str]:
+    """Load plugins, check the names that the command line uses, and rewrite `metric=[a,b]`.
+
+    Hydra merges a list of options of one group into one node, which would lose all metrics but the
+    last; so a list becomes `metric=several metric.names=[a,b]`.
+    """
+    plugins = [a.split("=", 1)[1] for a in arguments if a.lstrip("+").startswith("plugins=")]
+    load_plugins([item for value in plugins for item in split_list(value)])
+    known = {**{name: None for name in load()}, "all": None}
+    ready = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        sweep = "," in value and not value.startswith("[")
+        names = split_list(value)
+        if key == "metric":
+            for name in names:
+                if name not in known:
+                    raise unknown_name("metric", name, known)
+            if not sweep and (len(names) > 1 or value.startswith("[")):
+                if not names:
+                    raise InputError("metric=[] names no metric.")
+                repeated = sorted({name for name in names if names.count(name) > 1})
+                if repeated:
+                    raise InputError(f"metric={value}: {', '.join(repeated)} given twice.")
+                if "all" in names:
+                    ready.append("metric=all")
+                else:
+                    ready += [f"metric={SEVERAL}", f"metric.names=[{','.join(names)}]"]
+                continue
+        elif key in GROUPS:
+            options = group_options(key)
+            for name in names:
+                if name not in options:
+                    raise unknown_name(key, name, options)
+        ready.append(argument)
+    _check_metric_options(ready)
+    return ready
+
+
+def split_list(value: str) -> list[str]:
+    """Items of "a", "a,b" or "[a,b]", quotes removed."""
+    return [item.strip().strip("'\"") for item in value.strip().strip("[]").split(",") if item.strip()]
+
+
+def _check_metric_options(arguments: list[str]) -> None:
+    """An unknown `metric.option=` names the options of that metric."""
+    chosen = [a.split("=", 1)[1] for a in arguments if a.startswith("metric=")]
+    name = chosen[-1] if chosen else "grtd_lbtc"
+    for argument in arguments:
+        match = re.fullmatch(r"metric\.(\w+)=.*", argument)
+        if match and name in load():
+            option, parameters = match.group(1), load()[name].parameters
+            if option not in parameters:
+                raise unknown_name(f"option of metric {name}", option, parameters)
+
+
+def requested_metrics(config: dict) -> list[tuple[Metric, dict]]:
+    """The metrics that a resolved configuration asks for, with all their parameters."""
+    node, known = dict(config["metric"]), load()
+    name = node.pop("name")
+    if name not in ("all", SEVERAL):
+        return [(known[name], known[name].complete(node))]
+    names = node["names"] or list(known)
+    options = node["options"]
+    for other in options:
+        if other not in names:
+            raise unknown_name("metric in metric.options", other, names)
+    return [(known[name], known[name].complete(dict(options.get(name, {})))) for name in names]
