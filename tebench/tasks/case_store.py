@@ -1,0 +1,82 @@
+"""Cases on disk: one safetensors file a case, with its sha256 beside it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+
+from tebench import storage
+from tebench.errors import CacheError
+from tebench.tasks.base import Case
+
+logger = logging.getLogger(__name__)
+
+
+def load_or_make(folder: Path, case_id: str, make: Callable[[], Case]) -> Case:
+    """The stored case, or a new one stored; a damaged file is made again, never trusted."""
+    path = Path(folder) / f"{case_id}.safetensors"
+    case = _read_or_none(path, case_id)
+    if case is not None:
+        return case
+    with storage.locked(path):
+        # Another process may have written it while this one waited.
+        case = _read_or_none(path, case_id)
+        if case is None:
+            case = make()
+            write(path, case)
+    return case
+
+
+def _read_or_none(path: Path, case_id: str) -> Case | None:
+    if not path.exists():
+        return None
+    try:
+        case = read(path)
+    except CacheError as error:
+        logger.warning("%s Making it again.", error)
+        return None
+    if case.id != case_id:
+        logger.warning("%s holds case %r, not %r. Making it again.", path, case.id, case_id)
+        return None
+    return case
+
+
+def write(path: Path, case: Case) -> None:
+    from safetensors.numpy import save
+
+    header = {"id": case.id, "origin": case.origin, "spacing": json.dumps(case.spacing)}
+    data = save({"image": np.ascontiguousarray(case.image), "labels": np.ascontiguousarray(case.labels)}, header)
+    with storage.atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    # The hash comes last: a file without its hash counts as unfinished.
+    storage.write_text(_hash_path(path), storage.sha256_bytes(data) + "\n")
+
+
+def read(path: Path) -> Case:
+    """The case of a stored file; CacheError when it is missing, damaged or without its hash."""
+    from safetensors import SafetensorError, safe_open
+    from safetensors.numpy import load
+
+    try:
+        expected = _hash_path(path).read_text(encoding="ascii").strip()
+        data = Path(path).read_bytes()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CacheError(f"{path} or its hash is not readable ({error}).") from error
+    if storage.sha256_bytes(data) != expected:
+        raise CacheError(f"{path} is damaged: its bytes do not match {_hash_path(path).name}.")
+    try:
+        arrays = load(data)
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata()
+        spacing = tuple(float(x) for x in json.loads(header["spacing"]))
+        return Case(header["id"], arrays["image"], arrays["labels"], spacing, header["origin"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CacheError(f"{path} is not a stored case ({error}).") from error
+
+
+def _hash_path(path: Path) -> Path:
+    return Path(path).with_suffix(".sha256")
