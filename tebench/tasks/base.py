@@ -48,7 +48,9 @@ class Task:
 
     def load(self, case_id: str) -> Case:
         if case_id not in self.cases + self.test_cases:
-            raise InputError(f"task {self.name!r} has no case {case_id!r}; it has {list(self.cases + self.test_cases)}.")
+            raise InputError(
+                f"task {self.name!r} has no case {case_id!r}; it has {list(self.cases + self.test_cases)}."
+            )
         case = self.loader(case_id)
         check_case(case, self)
         return case

@@ -43,7 +43,9 @@ def read_volume(package: str, path: str) -> Volume:
     except FileNotFoundError as error:
         raise AssetError(f"package {package!r} holds no file {path!r}.") from error
     except (OSError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
-        raise AssetError(f"cannot read {path!r} of package {package!r}: {error}. Delete {file} and try again.") from error
+        raise AssetError(
+            f"cannot read {path!r} of package {package!r}: {error}. Delete {file} and try again."
+        ) from error
 
 
 def resample_mean(volume: Volume, spacing: float) -> Volume:

@@ -53,8 +53,10 @@ SUBCORTICAL = TaskRecipe(
         "licence": "deepmriprep package: MIT, origin of its atlases not stated; ICBM152 2009c: MNI permissive; "
         "Desikan-Killiany: FreeSurfer terms",
         "label_origin": "atlas",
-        "note": "both real images are population averages (n = 1 each), already without skull; training and test "
-        "labels come from different atlases that draw the same structures differently",
+        "note": "both real images are population averages (n = 1 each), already without skull. The two atlases were "
+        "drawn on other averages in MNI space than the images they are used with here, and differ: laid on the test "
+        "image they agree by Dice .78 caudate, .82 putamen, .77 pallidum, .89 thalamus, .83 hippocampus. Test Dice "
+        "measures agreement with the second atlas; values near these are as good as the labels allow",
     },
 )
 
@@ -66,9 +68,7 @@ TISSUE = TaskRecipe(
         Source(
             "nilearn",
             _NILEARN.format("t1"),
-            ProbabilityMaps(
-                "nilearn", {"grey matter": _NILEARN.format("gm"), "white matter": _NILEARN.format("wm")}
-            ),
+            ProbabilityMaps("nilearn", {"grey matter": _NILEARN.format("gm"), "white matter": _NILEARN.format("wm")}),
         ),
     ),
     test=(
@@ -89,7 +89,9 @@ TISSUE = TaskRecipe(
         "label_origin": "derived",
         "note": "both real images are population averages (n = 1 each), already without skull. Training labels are "
         "derived: the larger of the two probabilities where it is at least 0.5; test labels are atlas regions "
-        "grouped by tissue, and labels outside the brain are dropped",
+        "grouped by tissue, labels outside the brain dropped. The two origins differ: laid on the training image "
+        "they agree by Dice .84 grey and .79 white matter; the pallidum is white in training and grey in test, the "
+        "brain stem mostly grey in training and white in test, and the atlas cortex includes fluid of the sulci",
     },
 )
 

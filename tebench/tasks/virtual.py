@@ -31,7 +31,7 @@ class Variation:
 
     rotation: float = 10.0
     scale: float = 0.08
-    deformation: tuple[tuple[float, float], ...] = ((44.0, 4.0), (18.0, 1.2))
+    deformation: tuple[tuple[float, float], ...] = ((44.0, 3.0), (18.0, 0.9))
     gamma: tuple[float, float] = (0.7, 1.4)
     bias: float = 0.15
     gain: tuple[float, float] = (0.6, 1.6)
