@@ -1,0 +1,183 @@
+"""Every encoder by name, its facts without a download, and its network.
+
+Pools: `third_party` (weights from public packages), `random` (the same shapes, He-normal weights; their
+metrics show what architecture alone gives) and `starter`, both together.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from tebench import storage
+from tebench.assets import catalogue as assets
+from tebench.encoders.base import EncoderFacts, InputSpec, Stage
+from tebench.errors import AssetError, unknown_name
+
+if TYPE_CHECKING:
+    from tebench.encoders.network import Encoder
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One architecture. version: raise it with every change that alters features; it enters cache keys."""
+
+    module: str
+    version: str
+    spec: InputSpec
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One encoder: a file of a pinned package, or a seed."""
+
+    facts: EncoderFacts
+    shape: Shape
+    asset: str = ""
+    path: str = ""
+    sha256: str = ""
+    seed: int = 0
+
+
+def _stages(*channels_and_strides: tuple[int, int]) -> tuple[Stage, ...]:
+    return tuple(
+        Stage(f"encoder.{index}", "encoder", channels, stride)
+        for index, (channels, stride) in enumerate(channels_and_strides)
+    )
+
+
+_DEEPBET = Shape(
+    module="tebench.encoders.deepbet",
+    version="deepbet/1",
+    spec=InputSpec(channels=1, normalisation="unit", patch=(64, 64, 64), divisor=32),
+    stages=_stages((16, 4), (16, 4), (32, 8), (64, 16), (128, 32)),
+)
+_DEEPBRAIN = Shape(
+    module="tebench.encoders.deepbrain",
+    version="deepbrain/1",
+    spec=InputSpec(channels=1, normalisation="unit", patch=(64, 64, 64), divisor=8),
+    stages=_stages((8, 1), (16, 2), (32, 4), (32, 8)),
+)
+_BET_NETWORK = ("3D residual network of ResNet18 plan, instance normalisation", 2076016)
+_BRAIN_NETWORK = ("3D U-Net, no normalisation layers", 53896)
+_BET_DATA = "adult T1 head MRI (see doi:10.1016/j.compbiomed.2024.108845)"
+_NONE = "none (random initialisation)"
+
+
+def _facts(name: str, title: str, network: tuple[str, int], pretraining: str, data: str, licence: str, source: str):
+    return EncoderFacts(name, title, network[0], pretraining, data, licence, source, network[1])
+
+
+def _twin(name: str, title: str, network: tuple[str, int], shape: Shape, seed: int) -> Entry:
+    facts = _facts(name, title, network, _NONE, "none", "Apache-2.0", f"tebench, He-normal weights, seed {seed}")
+    return Entry(facts, shape, seed=seed)
+
+
+def _packaged(name, title, network, pretraining, data, shape, asset, path, sha256) -> Entry:
+    package = assets.PACKAGES[asset]
+    source = f"{package.name} {package.version}, {path}"
+    facts = _facts(name, title, network, pretraining, data, package.licence, source)
+    return Entry(facts, shape, asset, path, sha256)
+
+
+_ENTRIES = (
+    _packaged(
+        "deepbet",
+        "deepbet",
+        _BET_NETWORK,
+        "supervised: brain extraction within the brain's bounding box",
+        _BET_DATA,
+        _DEEPBET,
+        "deepbet",
+        "data/models/model.pt",
+        "de8ee7c69654d0dd3935dc4a5d84571d8ecf4637a6bfc01df399c4c2bc86e0fd",
+    ),
+    _packaged(
+        "deepbet_bbox",
+        "deepbet, bounding-box network",
+        _BET_NETWORK,
+        "supervised: coarse brain extraction on the whole head",
+        _BET_DATA,
+        _DEEPBET,
+        "deepbet",
+        "data/models/bbox_model.pt",
+        "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
+    ),
+    _packaged(
+        "deepbrain",
+        "deepbrain",
+        _BRAIN_NETWORK,
+        "supervised: skull stripping",
+        "T1 head MRI: CC359, NFBS, ADNI",
+        _DEEPBRAIN,
+        "deepbrain",
+        "deepbrain/models/graph.pb",
+        "6be50752ff151808dc7f8059fef39852759de8502d831949b40e991502225a2a",
+    ),
+    _twin("deepbet_random", "deepbet shape, random weights", _BET_NETWORK, _DEEPBET, 1),
+    _twin("deepbet_bbox_random", "deepbet shape, random weights, second draw", _BET_NETWORK, _DEEPBET, 2),
+    _twin("deepbrain_random", "deepbrain shape, random weights", _BRAIN_NETWORK, _DEEPBRAIN, 3),
+)
+ENTRIES = {entry.facts.name: entry for entry in _ENTRIES}
+
+
+def pools() -> dict[str, list[str]]:
+    """Pool name -> encoder names, in the order of tables."""
+    packaged = [name for name, entry in ENTRIES.items() if entry.asset]
+    random = [name for name, entry in ENTRIES.items() if not entry.asset]
+    return {"starter": packaged + random, "third_party": packaged, "random": random}
+
+
+def names(pool: str | None = None) -> list[str]:
+    """Encoders of one pool, or all."""
+    if pool is None:
+        return list(ENTRIES)
+    known = pools()
+    if pool not in known:
+        raise unknown_name("pool", pool, known)
+    return known[pool]
+
+
+def entry(name: str) -> Entry:
+    if name not in ENTRIES:
+        raise unknown_name("encoder", name, ENTRIES)
+    return ENTRIES[name]
+
+
+def facts(name: str) -> EncoderFacts:
+    """What is known without running the encoder; no download."""
+    return entry(name).facts
+
+
+def spec(name: str) -> InputSpec:
+    return entry(name).shape.spec
+
+
+def stages(name: str) -> tuple[Stage, ...]:
+    return entry(name).shape.stages
+
+
+def fingerprint(name: str) -> str:
+    """Hash of the weights (file's sha256, or seed and scheme) and of everything that shapes the features."""
+    chosen = entry(name)
+    weights = {"file": chosen.sha256} if chosen.asset else {"seed": chosen.seed, "scheme": "he_normal/1"}
+    shape = {"architecture": chosen.shape.version, "spec": asdict(chosen.shape.spec)}
+    return storage.hash_json({"weights": weights, **shape})
+
+
+def build(name: str) -> Encoder:
+    """The frozen network with its weights; fetches the package that ships them where it is missing."""
+    chosen = entry(name)
+    module = importlib.import_module(chosen.shape.module)
+    if not chosen.asset:
+        return module.random(chosen.seed, chosen.facts, chosen.shape.spec, chosen.shape.stages)
+    path = assets.fetch(chosen.asset) / chosen.path
+    data = path.read_bytes()
+    if storage.sha256_bytes(data) != chosen.sha256:
+        raise AssetError(
+            f"encoder {name!r}: {path} has sha256 {storage.sha256_bytes(data)[:16]}, expected "
+            f"{chosen.sha256[:16]}. Delete {path.parent} to have it fetched again."
+        )
+    return module.load(data, chosen.facts, chosen.shape.spec, chosen.shape.stages)
