@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tebench.errors import TebenchError
+from tebench.errors import MetricError, TebenchError
 from tebench.registry import Metric
 from tebench.scoring import check_value, score_arrays
 
@@ -190,6 +190,8 @@ def _degenerate_checks(metric: Metric, arrays: Arrays) -> Iterator[Check]:
 def _survives(call) -> tuple[bool, str]:
     try:
         value = call()
+    except MetricError:
+        raise  # NaN that the edge caught is no refusal by the metric
     except TebenchError as error:
         return True, f"refused: {error}"
     return math.isfinite(value), f"{value:.6g}"

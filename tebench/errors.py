@@ -13,6 +13,10 @@ class UnknownNameError(InputError):
     """A name (metric, encoder, task, job ...) is not registered."""
 
 
+class MetricError(InputError):
+    """A metric broke its contract: no float, a non-finite one, or one outside its declared range."""
+
+
 class AssetError(TebenchError):
     """A package could not be fetched, verified or unpacked."""
 

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from tebench.errors import InputError, NotApplicable
+from tebench.errors import InputError, MetricError, NotApplicable
 from tebench.registry import Metric, get
 
 
@@ -63,13 +63,13 @@ def check_value(metric: Metric, value, n_classes: int | None) -> float:
     try:
         value = float(value)
     except (TypeError, ValueError) as error:
-        raise InputError(f"metric {metric.name}: returned {type(value).__name__}, expected one float.") from error
+        raise MetricError(f"metric {metric.name}: returned {type(value).__name__}, expected one float.") from error
     if not math.isfinite(value):
-        raise InputError(f"metric {metric.name}: returned {value}; it must return a finite float or raise NotApplicable.")
+        raise MetricError(f"metric {metric.name}: returned {value}; it must return a finite float or raise NotApplicable.")
     low, high = metric.bounds(n_classes) if n_classes else (-math.inf, math.inf)
     slack = 1e-9 * max(1.0, abs(value))
     if not low - slack <= value <= high + slack:
-        raise InputError(f"metric {metric.name}: returned {value:g}, outside its declared range {metric.range_text}.")
+        raise MetricError(f"metric {metric.name}: returned {value:g}, outside its declared range {metric.range_text}.")
     return value
 
 

@@ -1,0 +1,1 @@
+"""Data only: ground-truth rows, results, the generated page."""

@@ -1,0 +1,26 @@
+"""Shared by all tests: one torch thread, a registry that forgets what a test registered."""
+
+import pytest
+
+from tebench import registry
+
+
+@pytest.fixture
+def scratch_registry(monkeypatch):
+    """Metrics registered inside the test are gone after it."""
+    registry.load()
+    monkeypatch.setattr(registry, "_METRICS", dict(registry._METRICS))
+    monkeypatch.setattr(registry, "_LOADED_FILES", {})
+    return registry
+
+
+FACTS = {
+    "title": "Mine", "paper": "none: a test", "direction": "up", "range": (float("-inf"), float("inf")),
+    "reads": "matrix", "cost": "linear",
+}  # fmt: skip
+
+
+@pytest.fixture
+def facts():
+    """Valid decorator facts without a name."""
+    return dict(FACTS)
