@@ -1,0 +1,39 @@
+"""job=extract: every encoder read at the sampled voxels of every task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tebench.features import cache
+from tebench.features.grid import extract_all
+from tebench.features.sample_store import load_or_draw
+from tebench.features.sampling import Recipe
+from tebench.tasks import catalogue as tasks
+from tebench.world import World, resolve
+
+
+def run(config: dict) -> None:
+    """Print each feature folder with its stages; one that is there and valid is left alone."""
+    for (task, encoder), folder in feature_folders(resolve(config)).items():
+        manifest = cache.manifest(folder)
+        stages = ", ".join(f"{stage['name']} {stage['channels']}" for stage in manifest["stages"])
+        print(f"{task} / {encoder}: {manifest['rows']} voxels, {stages}\n  {folder}")
+
+
+def feature_folders(world: World) -> dict[tuple[str, str], Path]:
+    """One sample a task, one feature folder a (task, encoder), made where missing."""
+    recipe = Recipe(**world.sampling)
+    pairs = []
+    for name in world.tasks:
+        task = tasks.load(name)
+        sample = load_or_draw(task, recipe, seed=world.seed, cache=world.cache / "samples")
+        pairs += [(task, encoder, sample) for encoder in world.encoders]
+    folders = extract_all(
+        [(task.name, encoder, sample) for task, encoder, sample in pairs],
+        cache=world.cache / "features",
+        workers=world.workers,
+        progress=world.progress,
+        device=world.device,
+        decoder_seed=world.seed,
+    )
+    return {(task.name, encoder): folder for (task, encoder, _), folder in zip(pairs, folders, strict=True)}

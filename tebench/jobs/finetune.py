@@ -1,0 +1,32 @@
+"""job=finetune: measured ground truth, the only job that trains."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tebench.errors import InputError
+from tebench.finetuning import rows
+from tebench.finetuning.runs import run_grid
+from tebench.world import resolve
+
+
+def run(config: dict) -> None:
+    """Run encoders x tasks x seeds under `protocol`, then write the rows of all finished runs as CSV."""
+    world, job = resolve(config), config["job"]
+    seeds = job["seeds"]
+    if not isinstance(seeds, list) or not seeds or not all(type(s) is int and s >= 0 for s in seeds):
+        raise InputError(f"job.seeds must be a list of whole numbers >= 0 such as [0,1,2], got {seeds!r}.")
+    folder = Path(job["folder"]).expanduser() if job["folder"] else world.cache / "finetuning"
+    out = Path(job["rows"]).expanduser() if job["rows"] else world.output
+    report = run_grid(
+        config["protocol"], world.encoders, world.tasks, seeds, folder=folder, workers=world.workers,
+        device=world.device, progress=world.progress,
+        on_result=lambda _: rows.write_csvs(folder, out, world.name),
+    )  # fmt: skip
+    for path in rows.write_csvs(folder, out, world.name):
+        print(path)
+    if report.failed:
+        for name, error in report.failed.items():
+            print(f"failed: {name}: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,97 @@
+"""The command line as a user meets it: help, bad names, bad values. Each in a process of its own."""
+
+import re
+import resource
+import subprocess
+import sys
+
+import pytest
+
+
+def tebench(*arguments, cwd=None):
+    return subprocess.run([sys.executable, "-m", "tebench", *arguments], capture_output=True, text=True, cwd=cwd)
+
+
+def test_help_teaches_and_is_cheap(tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = tebench("--help", cwd=tmp_path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    for word in ("job=score", "job=finetune", "benchmark=starter", "grtd_lbtc", "logme", "Options", "Examples"):
+        assert word in done.stdout
+    assert len(re.findall(r"^  python -m tebench", done.stdout, flags=re.M)) >= 5
+    # The promise of two CPU seconds, as a count of what costs them: nothing heavy is imported.
+    code = "import sys; sys.argv[1:] = ['--help']; from tebench.cli import main; main(); print({'torch','pandas','hydra'} & set(sys.modules))"
+    heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert heavy.stdout.strip().endswith("set()"), heavy.stderr
+    assert after.ru_utime >= before.ru_utime
+
+
+def test_version():
+    import tebench as package
+
+    assert tebench("--version").stdout.strip() == f"tebench {package.__version__}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["metric=logmee"], "unknown metric 'logmee'. Did you mean 'logme'? Known:"),
+        (["metric=[lbtc,logmee]"], "unknown metric 'logmee'"),
+        (["metric=[lbtc,lbtc]"], "lbtc given twice"),
+        (["metric=[]"], "names no metric"),
+        (["job=scor"], "unknown job 'scor'. Did you mean 'score'?"),
+        (["benchmark=startr"], "unknown benchmark 'startr'. Did you mean 'starter'?"),
+        (["protocol=starter"], "unknown protocol 'starter'. Did you mean 'starter-v0"),
+        (["metric=gbc", "metric.covarianc=full"], "unknown option of metric gbc 'covarianc'. Did you mean 'covariance'?"),
+        (["metric=gbc", "metric.covariance=round"], "parameter 'covariance' must be one of spherical, diagonal, full"),
+        (["metric=logme", "metric.max_iter=0"], "parameter 'max_iter' must be int"),
+        (["workers=0"], "workers must be a whole number >= 1, got 0"),
+        (["seed=-1"], "seed must be a whole number >= 0, got -1"),
+        (["device=tpu"], "device must be cpu, cuda or cuda:N, got 'tpu'"),
+        (["encoders=deepbet"], "encoders must be a list of names such as encoders=[a,b], got 'deepbet'"),
+        (["encoders=[]"], "name at least one"),
+        (["encoders=[deepbett]"], "unknown encoder of pool starter 'deepbett'. Did you mean 'deepbet'?"),
+        (["tasks=[tisue]"], "unknown task 'tisue'. Did you mean 'tissue'?"),
+        (["benchmark.pool=starte"], "unknown pool 'starte'. Did you mean 'starter'?"),
+        (["plugins=[absent.py]", "metric=lbtc"], "absent.py does not exist"),
+        (["stages=middle", "job.target=absent.csv"], "absent.csv"),
+        (["sampling.foreground=-5", "metric=random"], "foreground"),
+        (["output=/dev/null/out"], "cannot create folder /dev/null/out"),
+        (["cache=/dev/null/cache"], "cannot create folder /dev/null/cache"),
+    ],
+)
+def test_bad_input_is_named(tmp_path, arguments, words):
+    done = tebench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["metric=logme", "metric.max_iter=many"], "could not be converted to Integer"), (["colour=red"], "colour")],
+)
+def test_hydra_refuses_what_it_checks(tmp_path, arguments, words):
+    done = tebench(*arguments, cwd=tmp_path)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_configuration_is_printed(tmp_path):
+    done = tebench("--cfg", "job", "metric=[gbc,logme]", "metric.options.gbc.covariance=full", cwd=tmp_path)
+    assert "- gbc" in done.stdout and "covariance: full" in done.stdout, done.stderr
+
+
+def test_check_job_says_pass_and_fail_by_exit_code(tmp_path):
+    assert tebench("job=check", "metric=hscore", cwd=tmp_path).returncode == 0
+    (tmp_path / "wrong.py").write_text(
+        "from tebench import metric\n"
+        "@metric(name='wrong', title='Wrong', paper='none', direction='up', range=(0.0, 1.0), reads='matrix', cost='linear')\n"
+        "def wrong(features, labels) -> float:\n"
+        "    'Leaves its declared range.'\n"
+        "    return 2.0\n"
+    )
+    done = tebench("job=check", "metric=wrong", "plugins=[wrong.py]", cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"fail +finite float .*outside its declared range \[0, 1\]", done.stdout)
