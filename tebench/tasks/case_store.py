@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 
@@ -24,23 +24,23 @@ def load_or_make(folder: Path, case_id: str, make: Callable[[], Case]) -> Case:
         return case
     with storage.locked(path):
         # Another process may have written it while this one waited.
-        case = _read_or_none(path, case_id)
+        case = _read_or_none(path, case_id, logging.DEBUG)
         if case is None:
             case = make()
             write(path, case)
     return case
 
 
-def _read_or_none(path: Path, case_id: str) -> Case | None:
+def _read_or_none(path: Path, case_id: str, level: int = logging.WARNING) -> Case | None:
     if not path.exists():
         return None
     try:
         case = read(path)
     except CacheError as error:
-        logger.warning("%s Making it again.", error)
+        logger.log(level, "%s Making it again.", error)
         return None
     if case.id != case_id:
-        logger.warning("%s holds case %r, not %r. Making it again.", path, case.id, case_id)
+        logger.log(level, "%s holds case %r, not %r. Making it again.", path, case.id, case_id)
         return None
     return case
 
@@ -48,7 +48,8 @@ def _read_or_none(path: Path, case_id: str) -> Case | None:
 def write(path: Path, case: Case) -> None:
     from safetensors.numpy import save
 
-    header = {"id": case.id, "origin": case.origin, "spacing": json.dumps(case.spacing)}
+    # One header entry: safetensors does not keep the order of several, and bytes would differ between runs.
+    header = {"case": storage.canonical_json({"id": case.id, "origin": case.origin, "spacing": case.spacing})}
     data = save({"image": np.ascontiguousarray(case.image), "labels": np.ascontiguousarray(case.labels)}, header)
     with storage.atomic_path(path) as temporary:
         temporary.write_bytes(data)
@@ -70,8 +71,8 @@ def read(path: Path) -> Case:
         raise CacheError(f"{path} is damaged: its bytes do not match {_hash_path(path).name}.")
     try:
         arrays = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        spacing = tuple(float(x) for x in json.loads(header["spacing"]))
+        header = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["case"])
+        spacing = tuple(float(x) for x in header["spacing"])
         return Case(header["id"], arrays["image"], arrays["labels"], spacing, header["origin"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CacheError(f"{path} is not a stored case ({error}).") from error

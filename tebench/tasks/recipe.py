@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from tebench import storage
 from tebench.assets import catalogue as assets
@@ -35,8 +36,11 @@ class TaskRecipe:
     spacing: float = 2.0
     variation: Variation = field(default_factory=Variation)
 
-    def task(self) -> Task:
-        """The task; nothing is fetched before a case is loaded."""
+    def task(self, cache: Path | None = None) -> Task:
+        """The task; nothing is fetched before a case is loaded.
+
+        cache: where cases are stored, by default the `tasks` folder of the user's cache.
+        """
         origins: dict[str, tuple[Source, int]] = {}
         groups = []
         for sources, n_virtual in ((self.train, self.n_virtual), (self.test, self.n_test_virtual)):
@@ -51,7 +55,7 @@ class TaskRecipe:
                 origins[case_id] = origin
         fingerprint = self.fingerprint()
         classes = ("background", *self.classes)
-        folder = storage.cache_root() / "tasks" / f"{self.name}-{fingerprint[:16]}"
+        folder = Path(cache or storage.cache_root() / "tasks") / f"{self.name}-{fingerprint[:16]}"
 
         def load(case_id: str) -> Case:
             source, index = origins[case_id]

@@ -159,6 +159,9 @@ class Source:
         # A voxel less than half inside the body is air: block means would leave a dim rim of partial volume.
         inside = resample_mean(Volume(body, raw.affine), spacing).data >= 0.5
         labels = np.where(inside, self.labels.read(image, classes), 0).astype(np.int16)
+        missing = [name for index, name in enumerate(classes) if index and not (labels == index).any()]
+        if missing:
+            raise InputError(f"{self.package}/{self.image}: the label map holds no voxel of {', '.join(missing)}.")
         data = np.where(inside, image.data, np.float32(self.outside))
         window = body_window(inside)
         return Case(
