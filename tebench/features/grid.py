@@ -1,0 +1,167 @@
+"""Many extractions at once: a pool of worker processes with one torch thread each."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
+from pathlib import Path
+
+from tebench.errors import InputError, TebenchError
+from tebench.features.progress import bar
+from tebench.features.sample import Sample
+from tebench.tasks.base import Task
+
+log = logging.getLogger(__name__)
+
+_reports = None  # set in each worker by `_begin_worker`: the queue that progress goes to
+
+
+def extract_all(
+    pairs: Sequence[tuple[Task | str, object, Sample]],
+    *,
+    cache: Path,
+    workers: int = 2,
+    progress: bool = True,
+    **options,
+) -> list[Path]:
+    """`extract` for every (task, encoder, sample); the feature folders in the same order.
+
+    task: a Task, or the name of one in the catalogue.   encoder: a name, or an encoder object.
+    workers: processes, one torch thread each; 1 computes in this process with its own thread count.
+    options: as `tebench.features.extraction.extract` takes them.
+
+    With several workers a failed pair does not stop the others; the first error is raised at the end.
+    Ctrl-C ends the workers at once; finished cases are kept and a rerun goes on from them.
+    """
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}.")
+    jobs = [(task, encoder, sample, Path(cache), options) for task, encoder, sample in pairs]
+    workers = min(workers, len(jobs))
+    if workers <= 1:
+        return [_extract(*job, progress) for job in jobs]
+    for job in jobs:
+        _check_portable(job)
+    return _run(jobs, workers, progress)
+
+
+def _extract(task, encoder, sample, cache, options, progress) -> Path:
+    from tebench.features.extraction import extract
+
+    if isinstance(task, str):
+        from tebench.tasks import catalogue
+
+        task = catalogue.load(task)
+    return extract(task, encoder, sample, cache=cache, progress=progress, **options)
+
+
+def _check_portable(job) -> None:
+    try:
+        pickle.dumps(job)
+    except Exception as error:
+        name = job[0] if isinstance(job[0], str) else job[0].name
+        raise InputError(
+            f"task {name!r} or its encoder cannot be sent to a worker process ({error}). "
+            "Give names, or loaders that are module-level functions, or use workers=1."
+        ) from error
+
+
+def _run(jobs: list, workers: int, progress: bool) -> list[Path]:
+    context = multiprocessing.get_context("spawn")
+    # Nothing is ever sent through this pipe: workers end when its other end closes, which this process
+    # does to stop them and the system does should this process be killed.
+    lifeline, held = context.Pipe(duplex=False)
+    reports = context.Queue()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(reports, lifeline))
+    shown = _Overall(len(jobs), progress)
+    futures = []
+    try:
+        futures = [pool.submit(_work, index, job) for index, job in enumerate(jobs)]
+        running = set(futures)
+        while running:
+            done, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
+            for future in done:
+                if future.exception() is not None:
+                    log.error("extraction failed: %s", future.exception())
+            shown.update(reports)
+    except BaseException:
+        held.close()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        shown.update(reports)
+        shown.close()
+        for end in (reports, held, lifeline):
+            end.close()
+    try:
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise TebenchError(
+            "a worker process was killed, perhaps for lack of memory. Run again with fewer workers; "
+            "finished cases are kept."
+        ) from error
+
+
+class _Overall:
+    """One bar over all pairs, in windows; a pair not yet begun counts as the mean of those that were."""
+
+    def __init__(self, n_pairs: int, show: bool):
+        self._n_pairs = n_pairs
+        self._bar = bar(f"{n_pairs} x encoder / task") if show else None
+        self._state: dict[int, tuple[int, int]] = {}
+
+    def update(self, reports) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                index, done, total, name = reports.get_nowait()
+                self._state[index] = (done, total)
+                if self._bar is not None:
+                    self._bar.set_description(name, refresh=False)
+        if self._bar is not None and self._state:
+            done = sum(done for done, _ in self._state.values())
+            known = sum(total for _, total in self._state.values())
+            self._bar.total = round(known * self._n_pairs / len(self._state))
+            self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _begin_worker(reports, lifeline) -> None:
+    global _reports
+    _reports = reports
+    # Ctrl-C reaches the whole process group; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def end_with_parent() -> None:
+        connection.wait([lifeline])
+        os._exit(1)  # at any moment: files are written beside and renamed, locks end with the process
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    import torch
+
+    # Several intra-op threads beside several workers spin against each other.
+    torch.set_num_threads(1)
+
+
+def _work(index: int, job: tuple) -> Path:
+    task, encoder = (value if isinstance(value, str) else None for value in job[:2])
+    name = f"{encoder or job[1].facts.name} / {task or job[0].name}"
+    return _extract(*job, _reporter(index, name))
+
+
+def _reporter(index: int, name: str) -> Callable[[int, int], None]:
+    def report(done: int, total: int) -> None:
+        _reports.put((index, done, total, name))
+
+    return report
