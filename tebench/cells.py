@@ -35,10 +35,27 @@ class Request:
     metric: Metric
     parameters: dict
     stages: str | None = None
+    seed: int = 0
+
+    @classmethod
+    def make(cls, metric: Metric, given: dict, stages: str | None, seed: int) -> "Request":
+        """All parameters checked; the run's seed reaches a metric's own `seed` unless that was given."""
+        parameters = metric.complete(given)
+        if "seed" in parameters and parameters["seed"] == metric.parameters["seed"].default:
+            parameters["seed"] = seed
+        return cls(metric, parameters, stages, seed)
 
     @property
     def policy(self) -> str:
         return self.stages or self.metric.stages
+
+    def matches(self, cell: dict) -> bool:
+        """Whether a cell holds this request's value."""
+        return (
+            cell["metric"] == self.metric.name
+            and cell["parameters"] == self.parameters
+            and (self.metric.reads in POOL_LEVEL or cell["stages"] == self.policy)
+        )
 
 
 @functools.cache
@@ -97,7 +114,6 @@ def score_encoder(
     requests: Iterable[Request],
     task: str,
     encoder: str,
-    seed: int,
     header: dict,
     load: Callable[[], "tebench.features.sample.FeatureSet"],
     folder: Path,
@@ -115,14 +131,14 @@ def score_encoder(
         cell = read_cell(path)
         if cell is None:
             view = view or FeatureView(load, task)
-            cell = _compute(request, task, encoder, seed, header, view)
+            cell = _compute(request, task, encoder, header, view)
             if cell["status"] != "failed":  # a failure is reported, never kept
                 storage.write_json(path, {**cell, "checksum": storage.hash_json(cell)})
         cells.append(cell)
     return cells
 
 
-def _compute(request: Request, task: str, encoder: str, seed: int, header: dict, view: "FeatureView") -> dict:
+def _compute(request: Request, task: str, encoder: str, header: dict, view: "FeatureView") -> dict:
     metric = request.metric
     status, reason, score, components = "ok", "", None, {}
     with Meter() as meter:
@@ -135,7 +151,7 @@ def _compute(request: Request, task: str, encoder: str, seed: int, header: dict,
             status, reason = "failed", f"{type(error).__name__}: {error}"
     return {
         "task": task, "encoder": encoder, "metric": metric.name, "parameters": request.parameters,
-        "stages": request.policy, "seed": seed, "status": status, "reason": reason, "score": score,
+        "stages": request.policy, "seed": request.seed, "status": status, "reason": reason, "score": score,
         "components": components, "seconds": round(meter.seconds, 4),
         "peak_mb": None if meter.peak_mb is None else round(meter.peak_mb, 1),
         "feature_hash": header["feature_hash"], "label_hash": header["label_hash"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tebench import storage
-from tebench.cells import FIELDS, Request, metric_hash, versions
+from tebench.cells import Request, metric_hash, versions
 from tebench.errors import InputError, NotApplicable
 from tebench.meter import Meter
 from tebench.registry import get
@@ -13,14 +13,12 @@ from tebench.scoring import check_value
 
 
 def with_parts(requests: list[Request]) -> list[Request]:
-    """`requests` plus the parts they are fused from, each request once."""
+    """`requests` with the parts they are fused from before them, each request once."""
     wanted = []
     for request in requests:
-        for part in part_requests(request).values():
-            if part not in wanted:
-                wanted.append(part)
-        if request not in wanted:
-            wanted.append(request)
+        for one in (*part_requests(request).values(), request):
+            if one not in wanted:
+                wanted.append(one)
     return wanted
 
 
@@ -30,7 +28,7 @@ def part_requests(request: Request) -> dict[str, Request]:
     for argument, name in request.metric.parts.items():
         part = get(name)
         shared = {key: value for key, value in request.parameters.items() if key in part.parameters}
-        found[argument] = Request(part, part.complete(shared), request.stages)
+        found[argument] = Request.make(part, shared, request.stages, request.seed)
     return found
 
 
@@ -38,56 +36,76 @@ def fuse(request: Request, cells: list[dict], encoders: list[str], n_foreground:
     """Scores of one task over the pool `encoders`, from the cells of its parts.
 
     An encoder without a value for some part has none here either, with the reason; the fusion runs
-    over the others and each cell's reason names who is left out.
+    over the others, and each cell says who is left out.
     """
-    metric = request.metric
-    table, reasons = {}, {}
-    by_part = {}
+    by_part, reasons = {}, {}
     for argument, part in part_requests(request).items():
-        chosen = {
-            cell["encoder"]: cell
-            for cell in cells
-            if cell["metric"] == part.metric.name
-            and cell["parameters"] == part.parameters
-            and cell["stages"] == part.policy
-        }
-        by_part[argument] = chosen
+        chosen = {cell["encoder"]: cell for cell in cells if part.matches(cell)}
         for encoder in encoders:
             if encoder not in chosen:
-                raise InputError(f"metric {metric.name}: part {part.metric.name} was not computed for {encoder!r}.")
+                raise InputError(f"metric {request.metric.name}: part {part.metric.name} has no cell for {encoder!r}.")
             if chosen[encoder]["status"] != "ok":
                 reasons.setdefault(encoder, f"part {part.metric.name}: {chosen[encoder]['reason']}")
+        by_part[argument] = chosen
     present = [encoder for encoder in encoders if encoder not in reasons]
-    left_out = f"pool without {', '.join(sorted(reasons))}" if reasons else ""
-    scores = {}
+    table = {name: np.array([chosen[encoder]["score"] for encoder in present]) for name, chosen in by_part.items()}
+    parts = {encoder: {name: chosen[encoder] for name, chosen in by_part.items()} for encoder in encoders}
+    return _rows(request, lambda: request.metric.function(table, n_foreground, **request.parameters),
+                 present, reasons, encoders, parts, n_foreground + 1)  # fmt: skip
+
+
+def elsewhere(request: Request, cells: list[dict], encoders: list[str], truth) -> list[dict]:
+    """Scores of one task from the pool's ground truth on all *other* tasks.
+
+    cells: any of this task, for its hashes.   truth: ground-truth frame of the pool over all its tasks.
+    """
+    task, reasons = cells[0]["task"], {}
+    others = truth[truth["task"] != task]
+    dice = others.groupby(["encoder", "task"])["value"].mean().unstack().reindex(encoders).to_numpy(np.float64)
+    if dice.shape[1] == 0:
+        reasons = {encoder: "there is ground truth for no other task of this benchmark." for encoder in encoders}
+    own = {encoder: {"": next(cell for cell in cells if cell["encoder"] == encoder)} for encoder in encoders}
+    present = [] if reasons else encoders
+    return _rows(request, lambda: request.metric.function(dice, **request.parameters),
+                 present, reasons, encoders, own, None)  # fmt: skip
+
+
+def _rows(request, call, present, reasons, encoders, parts, n_classes) -> list[dict]:
+    """Cells of a pool-level metric; parts: encoder -> {argument: the cell it was made from}."""
+    metric, scores, status = request.metric, {}, "not_applicable"
     with Meter() as meter:
         try:
-            for argument, chosen in by_part.items():
-                table[argument] = np.array([chosen[encoder]["score"] for encoder in present])
-            values = metric.function(table, n_foreground, **request.parameters)
+            values = call() if present else []
             scores = {
-                encoder: check_value(metric, value, n_foreground + 1)
-                for encoder, value in zip(present, values, strict=True)
+                encoder: check_value(metric, value, n_classes) for encoder, value in zip(present, values, strict=True)
             }
         except NotApplicable as error:
-            reasons = {**{encoder: str(error) for encoder in present}, **reasons}
-        except InputError as error:
-            reasons = {**{encoder: f"failed: {error}" for encoder in present}, **reasons}
+            reasons = {**dict.fromkeys(present, str(error)), **reasons}
+        except Exception as error:
+            status = "failed"
+            reasons = {**dict.fromkeys(present, f"{type(error).__name__}: {error}"), **reasons}
+    left_out = [encoder for encoder in encoders if encoder not in present]
+    note = f"pool without {', '.join(left_out)}" if left_out else ""
     rows = []
     for encoder in encoders:
-        own = [chosen[encoder] for chosen in by_part.values()]
-        ok = encoder in scores
-        seconds = sum(cell["seconds"] for cell in own) + meter.seconds / max(len(encoders), 1)
-        row = {
-            "task": own[0]["task"], "encoder": encoder, "metric": metric.name, "parameters": request.parameters,
-            "stages": "parts", "seed": own[0]["seed"], "status": "ok" if ok else "not_applicable",
-            "reason": left_out if ok else reasons[encoder], "score": scores.get(encoder),
-            "components": {a: c[encoder]["score"] for a, c in by_part.items()},
-            "seconds": round(seconds, 4), "peak_mb": max((c["peak_mb"] or 0.0) for c in own),
-            "feature_hash": own[0]["feature_hash"], "label_hash": own[0]["label_hash"],
-            "metric_hash": storage.hash_json([metric_hash(metric.source), *(c["metric_hash"] for c in own)]),
-            "versions": versions(),
-        }  # fmt: skip
-        assert set(row) == set(FIELDS)
-        rows.append(row)
+        cells, ok = parts[encoder], encoder in scores
+        first = next(iter(cells.values()))
+        fused = {name: cell for name, cell in cells.items() if name}
+        seconds = sum(cell["seconds"] for cell in fused.values()) + meter.seconds / len(encoders)
+        peaks = [cell["peak_mb"] for cell in fused.values() if cell["peak_mb"] is not None]
+        rows.append(
+            {
+                "task": first["task"], "encoder": encoder, "metric": metric.name, "parameters": request.parameters,
+                "stages": ", ".join(cell["stages"] for cell in fused.values()), "seed": request.seed,
+                "status": "ok" if ok else status if encoder in present else "not_applicable",
+                "reason": note if ok else reasons[encoder], "score": scores.get(encoder),
+                "components": {name: cell["score"] for name, cell in fused.items()},
+                "seconds": round(seconds, 4), "peak_mb": max(peaks, default=0.0),
+                "feature_hash": first["feature_hash"], "label_hash": first["label_hash"],
+                "metric_hash": storage.hash_json(
+                    [metric_hash(metric.source), *(cell["metric_hash"] for cell in fused.values())]
+                ),
+                "versions": versions(),
+            }
+        )  # fmt: skip
     return rows
