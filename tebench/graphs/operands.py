@@ -1,0 +1,102 @@
+"""Points prepared so that one float32 matrix product yields squared distances, or certified lower bounds of them."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+_ROWS = 1024  # rows prepared at a time: their temporaries stay in the cache
+FAR = 1e30  # squared norm of a padding row: beyond every limit, and two of them are still finite in float32
+
+
+@contextmanager
+def full_precision():
+    """Float32 products without TF32 or bfloat16 inside, no gradients; the caller's setting returns afterwards.
+
+    The certified bound below holds for products that round to float32 only.
+    """
+    before = torch.get_float32_matmul_precision()
+    if before != "highest":
+        torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        if before != "highest":
+            torch.set_float32_matmul_precision(before)
+
+
+@dataclass(frozen=True)
+class Points:
+    """The source rows (N, D), any real dtype, never changed; `scale` a power of two that brings them near 1."""
+
+    source: torch.Tensor
+    scale: float
+    certified: bool
+
+    @classmethod
+    def of(cls, source: torch.Tensor, certified: bool) -> Points:
+        reach = float((source.amax(0).double() - source.amin(0).double()).max())
+        # A power of two: scaling is exact, and squares stay inside the range of float32.
+        exponent = math.frexp(reach)[1] if reach > 0 else 0
+        largest = 1000 if source.dtype == torch.float64 else 120
+        return cls(source, 2.0 ** min(max(-exponent, -largest), largest), certified)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def slack(self) -> float:
+        """e such that the product's squared distance errs by at most e (|x|^2 + |y|^2).
+
+        With K = D + 2 terms and u = 2^-24: K u sum|terms| <= 2 K u (|x|^2 + |y|^2) for the product in any order of
+        summation, (D + 1) u for the norms, 4 u for rounding x - centre, and a margin. Zero when not certified.
+        """
+        width = self.source.shape[1]
+        return (3 * width + 24) * 2.0**-24 if self.certified else 0.0
+
+    def mean(self, rows: torch.Tensor | slice = slice(None)) -> torch.Tensor:
+        """Mean row, in a precision in which subtracting it rounds once."""
+        part = self.source[rows]
+        exact = torch.float64 if part.dtype == torch.float64 else torch.float32
+        return part.mean(0, dtype=torch.float64).to(exact)
+
+    def columns(self, rows: torch.Tensor | None, centre: torch.Tensor, length: int) -> torch.Tensor:
+        """Right operand (length, D+2): x - centre, |x - centre|^2 (1 - slack), 1; padded by far rows to `length`."""
+        count = len(self.source) if rows is None else len(rows)
+        width = self.source.shape[1]
+        out = torch.empty(length, width + 2, dtype=torch.float32, device=self.source.device)
+        for start in range(0, count, _ROWS):
+            stop = min(start + _ROWS, count)
+            part = self.source[start:stop] if rows is None else self.source[rows[start:stop]]
+            x = out[start:stop, :width]
+            x.copy_((part.to(centre.dtype) - centre) * self.scale)
+            torch.sum(x * x, 1, out=out[start:stop, width])
+        # The tiny constant covers float32 underflow, where the relative bound says nothing.
+        out[:count, width].mul_(1 - self.slack).sub_(1e-36 if self.certified else 0.0)
+        out[count:, :width] = 0
+        out[count:, width] = FAR
+        out[:, width + 1] = 1
+        return out
+
+    def squared(self, first: torch.Tensor, second: torch.Tensor, dtype=torch.float64) -> torch.Tensor:
+        """Scaled squared distances of pairs of rows, by differences of the source in `dtype`."""
+        if self.source.dtype == torch.float64:
+            dtype = torch.float64
+        out = torch.empty(len(first), dtype=torch.float64, device=self.source.device)
+        for start in range(0, len(first), _ROWS):
+            part = slice(start, start + _ROWS)
+            gap = self.source[first[part]].to(dtype).sub_(self.source[second[part]].to(dtype)).mul_(self.scale)
+            out[part] = torch.linalg.vecdot(gap, gap).double()
+        return out
+
+
+def rows_of(columns: torch.Tensor) -> torch.Tensor:
+    """Left operand of prepared rows: -2 x, 1, |x|^2, so that rows @ columns.T is |x|^2 + |y|^2 - 2 x.y."""
+    out = columns * -2.0
+    out[..., -2] = 1.0
+    out[..., -1] = columns[..., -2]
+    return out
