@@ -73,7 +73,8 @@ def read(path: Path) -> Case:
         arrays = load(data)
         header = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["case"])
         spacing = tuple(float(x) for x in header["spacing"])
-        return Case(header["id"], arrays["image"], arrays["labels"], spacing, header["origin"])
+        # Copies, because arrays over the file's bytes are read-only and those of a new case are not.
+        return Case(header["id"], arrays["image"].copy(), arrays["labels"].copy(), spacing, header["origin"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CacheError(f"{path} is not a stored case ({error}).") from error
 
