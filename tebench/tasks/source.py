@@ -8,7 +8,7 @@ image's grid through both affines, never by array index: packages store them in 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +128,19 @@ class ProbabilityMaps:
         return np.where(stack.max(axis=0) >= self.threshold, best, 0).astype(np.int16)
 
 
+@lru_cache(maxsize=4)  # several tasks read the same image; the coarse one is small, reading takes seconds
+def _coarse(folder: str, package: str, path: str, spacing: float, outside: float) -> tuple[Volume, np.ndarray]:
+    """The image at `spacing` and which of its voxels are body. folder: part of the cache's key only."""
+    raw = read_volume(package, path)
+    image = resample_mean(raw, spacing)
+    body = np.asarray(raw.data > outside, dtype=np.float32)
+    # A voxel less than half inside the body is air: block means would leave a dim rim of partial volume.
+    inside = resample_mean(Volume(body, raw.affine), spacing).data >= 0.5
+    for array in (image.data, inside):
+        array.flags.writeable = False
+    return image, inside
+
+
 @dataclass(frozen=True)
 class Source:
     """One real image and where its labels come from.
@@ -153,11 +166,8 @@ class Source:
 
     def read(self, classes: tuple[str, ...], spacing: float) -> Case:
         """The case of the real image at isotropic `spacing` mm, cropped to the body with a margin."""
-        raw = read_volume(self.package, self.image)
-        body = np.asarray(raw.data > self.outside, dtype=np.float32)
-        image = resample_mean(raw, spacing)
-        # A voxel less than half inside the body is air: block means would leave a dim rim of partial volume.
-        inside = resample_mean(Volume(body, raw.affine), spacing).data >= 0.5
+        folder = str(assets.fetch(self.package))
+        image, inside = _coarse(folder, self.package, self.image, float(spacing), self.outside)
         labels = np.where(inside, self.labels.read(image, classes), 0).astype(np.int16)
         missing = [name for index, name in enumerate(classes) if index and not (labels == index).any()]
         if missing:
