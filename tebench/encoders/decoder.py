@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tebench.encoders.base import Stage
-from tebench.encoders.initialisation import he_normal
+from tebench.encoders.initialisation import he_normal, without_global_draws
 from tebench.errors import InputError
 
 SLOPE = 0.01
@@ -42,6 +42,7 @@ class RandomDecoder(nn.Module):
     seed alone fixes the weights for given stages. Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
     """
 
+    @without_global_draws
     def __init__(self, stages: tuple[Stage, ...], seed: int = 0):
         super().__init__()
         self.encoder_stages = tuple(stages)

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from tebench.encoders import torchscript
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
-from tebench.encoders.initialisation import he_normal
+from tebench.encoders.initialisation import he_normal, without_global_draws
 from tebench.encoders.network import Encoder, same_weights
 
-# The package feeds .226 z + .449, z the z-score of the clipped volume. Here z comes from the mean and the
-# standard deviation of a typical whole-head T1 in unit range, equal for all windows of all cases [choice].
-# Every convolution is followed by instance normalisation, so the two numbers matter at patch borders only.
-UNIT_MEAN, UNIT_STD = 0.25, 0.25
+# The package feeds .226 z + .449, z the z-score of the clipped volume, background included. Here z comes
+# from one mean and deviation, equal for all windows of all cases: those of the MNI 2009a template in unit
+# range [choice]. Instance normalisation follows every convolution of the encoder, so the two numbers act
+# through the zero padding at patch borders only.
+UNIT_MEAN, UNIT_STD = 0.1, 0.25
 
 
 def _convolve(inside: int, out: int, kernel: int, stride: int = 1, **options) -> nn.Conv3d:
@@ -118,10 +119,12 @@ class DeepbetSegmenter(Deepbet):
         x = self.up3(x) + first
         return torch.softmax(self.tp_conv2(self.conv(self.tp_conv1(x))), 1)
 
+    @without_global_draws
     def without_head(self) -> Deepbet:
         return same_weights(Deepbet(self.facts, self.spec, self.stages), self)
 
 
+@without_global_draws
 def load(data: bytes, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> DeepbetSegmenter:
     """The packaged network from the bytes of its TorchScript file, read as data; every key must match."""
     network = DeepbetSegmenter(facts, spec, stages)
@@ -129,6 +132,7 @@ def load(data: bytes, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage,
     return network.freeze()
 
 
+@without_global_draws
 def random(seed: int, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> Deepbet:
     """The same shape with He-normal weights."""
     return he_normal(Deepbet(facts, spec, stages), seed=seed, slope=0.0).freeze()

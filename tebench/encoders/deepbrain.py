@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from tebench.encoders import graphdef
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
-from tebench.encoders.initialisation import he_normal
+from tebench.encoders.initialisation import he_normal, without_global_draws
 from tebench.encoders.network import Encoder, same_weights
 from tebench.errors import InputError
 
@@ -73,10 +73,12 @@ class DeepbrainSegmenter(Deepbrain):
         brain = torch.sigmoid(self.conv3d_9(x))
         return torch.cat([1 - brain, brain], 1)
 
+    @without_global_draws
     def without_head(self) -> Deepbrain:
         return same_weights(Deepbrain(self.facts, self.spec, self.stages), self)
 
 
+@without_global_draws
 def load(data: bytes, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> DeepbrainSegmenter:
     """The packaged network from the bytes of its frozen graph; every kernel and bias must find its place."""
     network = DeepbrainSegmenter(facts, spec, stages)
@@ -93,6 +95,7 @@ def load(data: bytes, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage,
     return network.freeze()
 
 
+@without_global_draws
 def random(seed: int, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> Deepbrain:
     """The same shape with He-normal weights and zero biases."""
     return he_normal(Deepbrain(facts, spec, stages), seed=seed, slope=0.0).freeze()

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import nn
+
+
+def without_global_draws(build):
+    """Decorate a function that makes modules: torch draws default weights, here without moving the global state."""
+
+    @functools.wraps(build)
+    def quiet(*arguments, **options):
+        with torch.random.fork_rng(devices=[]):
+            return build(*arguments, **options)
+
+    return quiet
 
 
 def he_normal(module: nn.Module, *, seed: int, slope: float) -> nn.Module:

