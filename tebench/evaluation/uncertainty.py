@@ -45,7 +45,7 @@ def permutation_null(score, dice, *, statistic: str = "tau_w", n_draws: int = 49
 
     >>> null = permutation_null([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
     >>> round(null.low, 2), round(null.high, 2), round(null.p, 4)
-    (-0.71, 0.76, 0.0028)
+    (-0.7, 0.76, 0.0028)
     """
     observed = point(score, dice)[statistic]
     draws, exact = permutations(len(score), n_draws, seed)
