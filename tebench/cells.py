@@ -71,7 +71,7 @@ def versions() -> dict[str, str]:
 def _shared_code_hash() -> str:
     """Hash of the code that every score runs through besides its metric's own file."""
     root = Path(__file__).parent
-    files = [root / name for name in ("scoring.py", "cells.py", "moments.py"), *sorted((root / "graphs").glob("*.py"))]
+    files = [*(root / name for name in ("scoring.py", "cells.py", "moments.py")), *sorted((root / "graphs").glob("*.py"))]
     return storage.hash_json([storage.sha256_file(file) for file in files])
 
 

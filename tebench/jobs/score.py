@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 def run(config: dict) -> None:
     """Check everything that can be checked before computing, then score, correlate and write."""
     from tebench.evaluation import groundtruth
-    from tebench.evaluation.evaluate import evaluate
     from tebench.evaluation.pools import Pool
     from tebench.reporting import report
 
@@ -32,11 +31,17 @@ def run(config: dict) -> None:
     groundtruth.require(truth, world.encoders, world.tasks)
     truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
 
+    pool = Pool(world.pool, world.encoders)
     scores = score_world(world, requests, truth)
-    directions = {request.metric.name: request.metric.direction for request in requests}
-    result = evaluate(scores, truth, directions, pool=Pool(world.pool, world.encoders), seed=world.seed)
+    scores["pool"] = [pool.id if dependent else "" for dependent in scores.pop("pool_dependent")]
     storage.write_json(world.output / "config.json", config)
-    report.write(world.output, scores, truth, result, directions, protocol=config["protocol"]["name"], source=source)
+    heading = f"{config['benchmark']['name']}: {config['benchmark']['title']}; protocol {config['protocol']['name']}"
+    print(
+        report.write(
+            world.output, scores, truth, {r.metric.name: r.metric.direction for r in requests}, pool, seed=world.seed,
+            titles={r.metric.name: r.metric.title for r in requests}, heading=heading,
+        )
+    )  # fmt: skip
 
 
 def score_world(world: World, requests: list[Request], truth):
@@ -67,8 +72,7 @@ def score_world(world: World, requests: list[Request], truth):
                     cells += elsewhere(request, cells, list(world.encoders), truth)
             rows += [cell for cell in cells if any(request.matches(cell) for request in requests)]
     frame = pd.DataFrame(rows)
-    pool_level = frame["metric"].map({r.metric.name: r.metric.pool_dependent for r in requests})
-    frame["pool"] = pool_level.map({True: world.pool, False: ""})
+    frame["pool_dependent"] = frame["metric"].map({r.metric.name: r.metric.pool_dependent for r in requests})
     if frame["status"].eq("failed").any():
         for cell in frame[frame["status"] == "failed"].itertuples():
             log.warning("%s failed on %s / %s: %s", cell.metric, cell.task, cell.encoder, cell.reason)

@@ -1,0 +1,60 @@
+"""Everything a scoring run leaves behind: scores, tables in every format, figures; the table goes to the terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from tebench.evaluation import evaluate, reliability
+from tebench.evaluation.compare import rank_groups
+from tebench.evaluation.pools import Pool
+from tebench.reporting import figures, formats, style, tables
+from tebench.reporting.style import Look
+from tebench.storage import write_text
+
+
+def looks_of(encoders) -> dict[str, Look]:
+    """Colour by architecture, open marker for a random initialisation, from the encoders' own facts."""
+    from tebench.encoders import catalogue
+
+    found = {}
+    for name in encoders:
+        facts = catalogue.facts(name)
+        found[name] = Look(name, facts.architecture, not facts.pretraining.startswith("none"))
+    return found
+
+
+def write(
+    folder: Path, scores: pd.DataFrame, truth: pd.DataFrame, directions: dict[str, str], pool: Pool, *, seed: int,
+    titles: dict[str, str], heading: str,
+) -> str:  # fmt: skip
+    """Evaluate, write all files into `folder`, and return the terminal table with the list of files."""
+    result = evaluate.evaluate(scores, truth, directions, pool=pool, seed=seed)
+    judged = reliability.table(truth, pool.encoders)
+    rankable = bool(judged["status"].eq("ok").any())
+    groups = rank_groups(scores, truth, directions, pool=pool, seed=seed) if rankable and len(directions) > 1 else None
+    options = {"title": heading, "titles": titles, "groups": groups}
+    write_text(folder / "scores.csv", formats.csv_text(_plain(scores)))
+    files = [folder / "scores.csv", *tables.write(result, folder, **options)]
+    looks = looks_of(pool.encoders)
+    points = evaluate.points(scores, truth, directions, pool=pool)
+    for task in dict.fromkeys(points["task"]):
+        figure = figures.correlation(points, result, task, titles=titles, looks=looks)
+        files += style.save(figure, folder / "figures", f"correlation-{task}")
+    files += style.save(figures.ground_truth(truth, looks=looks, judged=judged), folder / "figures", "ground-truth")
+    means = result[(result["task"] == "mean") & (result["status"] == "ok")]
+    if len(means) > 1:
+        files += style.save(figures.cost_quality(result, titles=titles), folder / "figures", "cost-quality")
+    stems = dict.fromkeys(file.with_suffix("") for file in files)
+    written = [f"  {stem}.{{{','.join(f.suffix[1:] for f in files if f.with_suffix('') == stem)}}}" for stem in stems]
+    return tables.terminal(result, **options) + "\nwritten:\n" + "\n".join(written).replace(".{csv}", ".csv")
+
+
+def _plain(scores: pd.DataFrame) -> pd.DataFrame:
+    """Nested cells (parameters, components, versions) as JSON text, so that the CSV holds everything."""
+    flat = scores.copy()
+    for column in ("parameters", "components", "versions"):
+        flat[column] = [json.dumps(value, sort_keys=True) for value in flat[column]]
+    return flat
