@@ -1,0 +1,122 @@
+"""The light decoder that every encoder shares: laterals, top-down sums, one small head."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tebench.encoders.base import Stage
+from tebench.encoders.network import Encoder
+from tebench.errors import InputError
+
+
+class LightDecoder(nn.Module):
+    """Feature pyramid over the encoder stages, logits at full resolution.
+
+    One level for every power of two from `finest` to the deepest stride. A stage enters its level
+    through group normalisation (one group, so that the encoders' feature scales do not matter) and a
+    1x1x1 lateral of `width` channels; a stage finer than `finest` through a lateral whose kernel and stride
+    bridge the gap (2x2x2 from stride 1 to 2). Top-down: upsample, add, 3x3x3 convolution. The finest
+    level gives `finest`^3 logits a cell, rearranged to full resolution.
+
+    image_lateral: the input image is one more stage of stride 1, so that structures finer than the
+    encoder's first stage (stride 4 in deepbet) can be reached by every encoder alike.
+    """
+
+    def __init__(
+        self, stages: tuple[Stage, ...], n_classes: int, *, width: int, finest: int, image_channels: int = 0
+    ):
+        super().__init__()
+        sources = [(stage.name, stage.channels, stage.stride) for stage in stages]
+        if image_channels:
+            sources.append(("image", image_channels, 1))
+        for name, _, stride in sources:
+            if stride < 1 or stride & (stride - 1):
+                raise InputError(f"light decoder: stride of {name} must be a power of two, got {stride}.")
+        deepest = max([finest, *(stride for _, _, stride in sources)])
+        self.levels = [finest << k for k in range((deepest // finest).bit_length())]
+        self.sources = sources
+        self.finest = finest
+        self.laterals = nn.ModuleDict()
+        self.norms = nn.ModuleDict()
+        for name, channels, stride in sources:
+            kernel = max(1, finest // stride)
+            key = name.replace(".", "_")
+            self.laterals[key] = nn.Conv3d(channels, width, kernel, stride=kernel, bias=False)
+            # The image is normalised already, and one channel has no scale to learn.
+            self.norms[key] = nn.Identity() if name == "image" else nn.GroupNorm(1, channels)
+        self.fuse = nn.ModuleDict({str(level): _block(width) for level in self.levels})
+        self.head = nn.Sequential(_block(width), nn.Conv3d(width, n_classes * finest**3, 1))
+
+    def forward(self, image: torch.Tensor, maps: list[torch.Tensor]) -> torch.Tensor:
+        """image (B, C, X, Y, Z), one map per stage -> logits (B, K, X, Y, Z)."""
+        inputs = dict(zip([name for name, _, _ in self.sources], [*maps, image], strict=False))
+        total = None
+        for level in reversed(self.levels):
+            size = tuple(-(-edge // level) for edge in image.shape[2:])
+            if total is not None:
+                total = F.interpolate(total, size=size, mode="trilinear", align_corners=False)
+            for name, _, stride in self.sources:
+                if max(stride, self.finest) != level:
+                    continue
+                key = name.replace(".", "_")
+                lateral = self.laterals[key](self.norms[key](inputs[name]))
+                total = lateral if total is None else total + lateral
+            if total is not None:
+                total = self.fuse[str(level)](total)
+        return _depth_to_space(self.head(total), self.finest)
+
+
+def _block(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(width, width, 3, padding=1, bias=False), nn.GroupNorm(1, width), nn.LeakyReLU(0.01, inplace=True)
+    )
+
+
+def _depth_to_space(x: torch.Tensor, factor: int) -> torch.Tensor:
+    """(B, K f^3, X, Y, Z) -> (B, K, fX, fY, fZ)."""
+    if factor == 1:
+        return x
+    batch, channels, *size = x.shape
+    x = x.reshape(batch, channels // factor**3, factor, factor, factor, *size).permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return x.reshape(batch, channels // factor**3, *(factor * edge for edge in size))
+
+
+def initialise(decoder: LightDecoder, entropy) -> None:
+    """He initialisation; every tensor from its own stream.
+
+    entropy: function name -> int. Layers whose shape does not depend on the encoder thus start with the same
+    values for all encoders of a seed, whatever else differs.
+    """
+    with torch.no_grad():
+        for name, tensor in decoder.named_parameters():
+            if tensor.ndim > 1:
+                fan_in = tensor[0].numel()
+                draw = torch.Generator().manual_seed(entropy(name))
+                tensor.normal_(0.0, (2.0 / fan_in) ** 0.5, generator=draw)
+            else:
+                tensor.fill_(1.0 if _is_scale(decoder, name) else 0.0)
+        # Small last weights: training starts from nearly uniform probabilities.
+        decoder.head[-1].weight.mul_(0.1)
+
+
+def _is_scale(decoder: nn.Module, name: str) -> bool:
+    module, _, leaf = name.rpartition(".")
+    return leaf == "weight" and isinstance(decoder.get_submodule(module), nn.GroupNorm)
+
+
+class Segmenter(nn.Module):
+    """Encoder and light decoder as one network: image patch -> logits.
+
+    encoder: a `tebench.encoders.network.Encoder`; a copy without its source head is trained, or kept as it is.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: LightDecoder, *, frozen: bool):
+        super().__init__()
+        self.encoder = encoder.trainable().freeze() if frozen else encoder.trainable()
+        self.decoder = decoder
+        self.frozen = frozen
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.decoder(image, self.encoder(image))

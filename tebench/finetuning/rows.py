@@ -1,0 +1,106 @@
+"""Result files of fine-tuning runs, and the ground-truth rows that are collected from them.
+
+One JSON a run: `row` (one ground-truth row), `volumes` (Dice per test volume and class), `made_from` (what the
+key hashes), `key`, `digest` (of what the run computed; seconds and machine are not in it).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+
+from tebench.errors import CacheError, InputError
+from tebench.storage import atomic_path, hash_json, read_json, write_json
+
+log = logging.getLogger(__name__)
+
+# What a run computes: the same on every machine of one kind, part of the digest.
+_COMPUTED = (
+    "protocol", "encoder", "task", "seed", "metric", "value", "floor", "steps", "train_loss_last",
+    "encoder_fingerprint", "task_fingerprint", "protocol_hash", "weights_hash",
+)  # fmt: skip
+# How and where it was computed.
+_ABOUT = ("seconds", "device", "torch", "monai", "tebench", "packages", "machine")
+COLUMNS = (
+    "protocol", "encoder", "task", "seed", "metric", "value", "floor", "steps", "seconds", "device", "torch", "monai",
+    "tebench", "encoder_fingerprint", "task_fingerprint", "protocol_hash", "packages", "machine", "train_loss_last",
+    "weights_hash",
+)  # fmt: skip
+VOLUME_COLUMNS = ("protocol", "encoder", "task", "seed", "volume", "class", "dice")
+_IDENTITY = ["protocol", "encoder", "task", "seed"]
+
+
+def run_key(protocol_hash: str, encoder_fingerprint: str, task_fingerprint: str, seed: int) -> tuple[str, dict]:
+    """Address of a run's result, and what it is the hash of."""
+    made_from = {
+        "protocol_hash": protocol_hash,
+        "encoder_fingerprint": encoder_fingerprint,
+        "task_fingerprint": task_fingerprint,
+        "seed": seed,
+    }
+    return hash_json(made_from), made_from
+
+
+def digest(content: dict) -> str:
+    """Hash of what the run computed."""
+    computed = {name: content["row"][name] for name in _COMPUTED}
+    return hash_json({"row": computed, "volumes": content["volumes"], "made_from": content["made_from"]})
+
+
+def write_result(path: Path, row: dict, volumes: list[dict], key: str, made_from: dict) -> dict:
+    content = {"row": row, "volumes": volumes, "key": key, "made_from": made_from}
+    content["digest"] = digest(content)
+    write_json(path, content)
+    return content
+
+
+def read_result(path: Path, key: str | None = None) -> dict:
+    """A verified result file; CacheError when it is damaged or the result of another run."""
+    content = read_json(path)
+    try:
+        good = (
+            set(COLUMNS) == set(content["row"])
+            and content["digest"] == digest(content)
+            and content["key"] == hash_json(content["made_from"])
+            and math.isfinite(content["row"]["value"])
+        )
+    except (KeyError, TypeError, ValueError):
+        good = False
+    if not good:
+        raise CacheError(f"{path} is damaged: it does not match its own digest. Run the job again to have it made again.")
+    if key is not None and content["key"] != key:
+        raise CacheError(f"{path} holds the result of another run.")
+    return content
+
+
+def collect(folder: Path):
+    """(rows, volumes): every result under `folder` as two pandas frames, in one fixed order.
+
+    Refuses damaged files, and two results for one protocol, encoder, task and seed (say of two versions of a
+    task): rows that do not belong together never mix.
+    """
+    import pandas as pd
+
+    files = sorted(path for path in Path(folder).rglob("*.json") if not path.name.startswith(("failed-", ".")))
+    contents = [read_result(path) for path in files]
+    rows = pd.DataFrame([content["row"] for content in contents], columns=list(COLUMNS))
+    twice = rows[rows.duplicated(_IDENTITY, keep=False)]
+    if len(twice):
+        names = ", ".join(str(files[index]) for index in twice.index)
+        raise InputError(f"several results for one protocol, encoder, task and seed; keep one of each: {names}.")
+    volumes = pd.DataFrame(
+        [volume for content in contents for volume in content["volumes"]], columns=list(VOLUME_COLUMNS)
+    )
+    rows = rows.sort_values(["protocol", "task", "encoder", "seed"]).reset_index(drop=True)
+    order = ["protocol", "task", "encoder", "seed", "volume", "class"]
+    return rows, volumes.sort_values(order).reset_index(drop=True)
+
+
+def write_csvs(folder: Path, out: Path, name: str = "starter") -> tuple[Path, Path]:
+    """`collect` into `out`/NAME.csv and `out`/NAME_volumes.csv (an empty dice: class absent, not in the mean)."""
+    paths = Path(out) / f"{name}.csv", Path(out) / f"{name}_volumes.csv"
+    for path, frame in zip(paths, collect(folder), strict=True):
+        with atomic_path(path) as temporary:
+            frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
+    return paths

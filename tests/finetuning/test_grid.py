@@ -1,0 +1,129 @@
+import json
+import math
+
+import pandas as pd
+import pytest
+from finetuning_fakes import SOURCES, quick
+
+from tebench.errors import CacheError, InputError, UnknownNameError
+from tebench.finetuning import rows
+from tebench.finetuning.runs import collect, plan, run_grid
+from tebench.storage import read_json
+
+SHORT = {"steps": 4}
+
+
+def grid(folder, encoders=("tiny", "other"), tasks=("blobs",), seeds=(0, 1), workers=1, **changes):
+    return run_grid(
+        quick(**{**SHORT, **changes}), encoders, tasks, seeds, folder=folder, workers=workers, progress=False,
+        sources=SOURCES,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grid")
+    return folder, grid(folder)
+
+
+def test_rows_have_the_declared_columns_and_order(finished):
+    folder, report = finished
+    table, volumes = collect(folder)
+    assert tuple(table.columns) == rows.COLUMNS and tuple(volumes.columns) == rows.VOLUME_COLUMNS
+    assert table[["encoder", "seed"]].values.tolist() == [["other", 0], ["other", 1], ["tiny", 0], ["tiny", 1]]
+    assert len(report.done) == 4 and not report.failed
+    first = table.iloc[0]
+    assert (first.protocol, first.task, first.metric, first.steps, first.device) == ("quick-v0", "blobs", "dsc", 4, "cpu")
+    assert first.encoder_fingerprint == "print-of-other" and first.task_fingerprint == "print-of-blobs"
+    assert table.value.between(0, 1).all() and (table.seconds > 0).all() and first.machine
+    assert len(volumes) == 4 * 2 * 2
+
+
+def test_values_are_recomputed_from_the_volumes_and_absent_classes_stay_out(finished):
+    table, volumes = collect(finished[0])
+    assert volumes[(volumes.volume == "half") & (volumes["class"] == "dark")].dice.isna().all()
+    by_volume = volumes.groupby(["encoder", "seed", "volume"]).dice.mean()
+    again = by_volume.groupby(["encoder", "seed"]).mean()
+    for row in table.itertuples():
+        assert row.value == pytest.approx(again[row.encoder, row.seed])
+
+
+def test_csvs_are_the_same_bytes_each_time_and_read_back(finished, tmp_path):
+    one = [path.read_bytes() for path in rows.write_csvs(finished[0], tmp_path / "one")]
+    two = [path.read_bytes() for path in rows.write_csvs(finished[0], tmp_path / "two")]
+    assert one == two
+    back = pd.read_csv(tmp_path / "one" / "starter.csv")
+    assert tuple(back.columns) == rows.COLUMNS and back.floor.dtype == bool and len(back) == 4
+
+
+def test_finished_runs_are_found_and_not_repeated(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished[0].rglob("*.json")}
+    report = grid(finished[0])
+    assert not report.done and len(report.found) == 4
+    assert before == {path: path.stat().st_mtime_ns for path in finished[0].rglob("*.json")}
+
+
+def test_seeds_are_the_outer_loop():
+    runs = plan(quick(), ["tiny", "other"], ["blobs"], [3, 1], folder="x", sources=SOURCES)
+    assert [(run.seed, run.encoder) for run in runs] == [(3, "tiny"), (3, "other"), (1, "tiny"), (1, "other")]
+    assert len({run.key for run in runs}) == 4
+
+
+@pytest.mark.parametrize("damage", ["value", "truncated", "dice"])
+def test_a_damaged_result_is_refused_then_made_again(tmp_path, damage):
+    grid(tmp_path, encoders=["tiny"], seeds=[0])
+    path = plan(quick(**SHORT), ["tiny"], ["blobs"], [0], folder=tmp_path, sources=SOURCES)[0].path
+    good = read_json(path)
+    content = json.loads(path.read_text())
+    if damage == "value":
+        content["row"]["value"] = 0.99
+    else:
+        content["volumes"][0]["dice"] = 0.99
+    path.write_text(path.read_text()[:-40] if damage == "truncated" else json.dumps(content))
+    with pytest.raises(CacheError, match=path.name):
+        collect(tmp_path)
+    assert grid(tmp_path, encoders=["tiny"], seeds=[0]).done == ["blobs-tiny-seed0"]
+    assert read_json(path)["digest"] == good["digest"]
+
+
+def test_results_of_two_versions_of_a_protocol_do_not_mix(tmp_path):
+    grid(tmp_path, encoders=["tiny"], seeds=[0])
+    grid(tmp_path, encoders=["tiny"], seeds=[0], decoder_lr=0.01)
+    with pytest.raises(InputError, match="several results for one protocol"):
+        collect(tmp_path)
+
+
+def test_a_failed_run_is_written_down_reported_and_tried_again(tmp_path):
+    report = grid(tmp_path, encoders=["tiny"], tasks=["broken", "blobs"], seeds=[0])
+    assert report.done == ["blobs-tiny-seed0"]
+    assert "this case cannot be loaded" in report.failed["broken-tiny-seed0"]
+    failure = next(tmp_path.rglob("failed-broken-tiny-seed0-*.json"))
+    assert "this case cannot be loaded" in read_json(failure)["error"]
+    assert len(collect(tmp_path)[0]) == 1
+    again = grid(tmp_path, encoders=["tiny"], tasks=["broken", "blobs"], seeds=[0])
+    assert again.found == ["blobs-tiny-seed0"] and list(again.failed) == ["broken-tiny-seed0"]
+
+
+def test_an_empty_folder_gives_empty_frames(tmp_path):
+    table, volumes = collect(tmp_path)
+    assert len(table) == len(volumes) == 0 and tuple(table.columns) == rows.COLUMNS
+
+
+def test_bad_arguments_are_named(tmp_path):
+    with pytest.raises(UnknownNameError, match="encoder 'tine'.*Did you mean 'tiny'"):
+        grid(tmp_path, encoders=["tine"])
+    with pytest.raises(UnknownNameError, match="task 'blob'.*Did you mean 'blobs'"):
+        grid(tmp_path, tasks=["blob"])
+    with pytest.raises(InputError, match="seeds must be whole numbers"):
+        grid(tmp_path, seeds=[-1])
+    with pytest.raises(InputError, match="encoders: give at least one, each once"):
+        grid(tmp_path, encoders=["tiny", "tiny"])
+    with pytest.raises(InputError, match="workers"):
+        grid(tmp_path, workers=0)
+
+
+def test_a_value_that_is_not_finite_is_never_read(tmp_path):
+    row = dict.fromkeys(rows.COLUMNS, "x") | {"value": math.inf}
+    with pytest.raises(ValueError):
+        rows.write_result(tmp_path / "a.json", row, [], "k", {"seed": 0})
+    assert not list(tmp_path.glob("*.json"))

@@ -1,0 +1,80 @@
+from dataclasses import asdict
+
+import pytest
+from finetuning_fakes import quick
+
+from tebench.errors import InputError, UnknownNameError
+from tebench.finetuning.protocol import Protocol, folder
+
+
+def test_every_shipped_protocol_loads_under_its_own_name():
+    files = sorted(folder().glob("*.yaml"))
+    assert {"starter-v0", "starter-v0-frozen"} <= {file.stem for file in files}
+    for file in files:
+        assert Protocol.load(file) == Protocol.load(file.stem)
+        assert Protocol.load(file).name == file.stem
+
+
+def test_frozen_twin_differs_in_declared_fields_only():
+    full, frozen = asdict(Protocol.load("starter-v0")), asdict(Protocol.load("starter-v0-frozen"))
+    assert {name for name in full if full[name] != frozen[name]} <= {"name", "frozen", "encoder_lr"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("steps", 0, "int >= 1"),
+        ("steps", "many", "int >= 1"),
+        ("steps", True, "int >= 1"),
+        ("ema", 1.0, "0..0.9999"),
+        ("foreground", 1.5, "0..1"),
+        ("encoder_lr", -1e-3, ">= 0"),
+        ("encoder_lr", float("nan"), "float"),
+        ("frozen", "no", "bool"),
+        ("class_weight_cap", 0.5, ">= 1"),
+    ],
+)
+def test_bad_values_are_named(field, value, words):
+    with pytest.raises(InputError) as error:
+        Protocol.load({"name": "mine", field: value})
+    assert field in str(error.value) and words in str(error.value) and "mine" in str(error.value)
+
+
+def test_unknown_fields_names_and_files_are_named():
+    with pytest.raises(UnknownNameError, match="Did you mean 'steps'"):
+        Protocol.load({"step": 3})
+    with pytest.raises(UnknownNameError, match="Did you mean 'starter-v0'"):
+        Protocol.load("starter-v00")
+    with pytest.raises(InputError, match="does not exist"):
+        Protocol.load("nowhere/mine.yaml")
+    with pytest.raises(InputError, match="mapping"):
+        Protocol.load(3)
+    with pytest.raises(InputError, match="multiple of decoder_stride"):
+        quick(patch=17)
+    with pytest.raises(InputError, match="name must be"):
+        quick(name="a b/c")
+
+
+def test_malformed_yaml_is_an_input_error(tmp_path):
+    (tmp_path / "bad.yaml").write_text("name: [unclosed")
+    with pytest.raises(InputError, match="not readable YAML"):
+        Protocol.load(tmp_path / "bad.yaml")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(InputError, match="must hold a mapping"):
+        Protocol.load(tmp_path / "list.yaml")
+
+
+def test_hash_follows_every_field():
+    assert quick().hash == quick().hash
+    assert quick(steps=41).hash != quick().hash
+    assert quick(name="quick-v1").hash != quick().hash
+
+
+def test_random_streams_differ_by_task_seed_and_name_and_repeat():
+    protocol = quick()
+    draws = [
+        protocol.generator(*key).random()
+        for key in (("a", 0, "patch", 1), ("b", 0, "patch", 1), ("a", 1, "patch", 1), ("a", 0, "patch", 2))
+    ]
+    assert len(set(draws)) == 4
+    assert protocol.generator("a", 0, "patch", 1).random() == draws[0]
