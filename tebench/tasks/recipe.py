@@ -69,6 +69,7 @@ class TaskRecipe:
 
         facts = {
             **self.facts,
+            "packages": self.packages(),
             "spacing_mm": self.spacing,
             "n_real_training_images": len(self.train),
             "n_real_test_images": len(self.test),
@@ -78,12 +79,15 @@ class TaskRecipe:
         }
         return Task(self.name, self.title, classes, groups[0], groups[1], facts, fingerprint, load)
 
+    def packages(self) -> list[str]:
+        """Names of the packages that the cases are read from, sorted."""
+        return sorted({name for source in self.train + self.test for name in source.packages()})
+
     def fingerprint(self) -> str:
         """Hash of the recipe, its version and the pinned packages; case seeds derive from the names inside."""
         recipe = asdict(self)
         # Words about a task do not change its cases.
         del recipe["facts"], recipe["title"]
-        packages = sorted({p for source in self.train + self.test for p in source.packages()})
-        pins = {name: assets.fingerprint(name) for name in packages}
+        pins = {name: assets.fingerprint(name) for name in self.packages()}
         kinds = [type(source.labels).__name__ for source in self.train + self.test]
         return storage.hash_json({"recipe": recipe, "labels": kinds, "packages": pins, "version": VERSION})

@@ -76,15 +76,32 @@ def test_atlas_in_another_axis_order_lands_on_the_image(package):
     assert not case.labels[~inside].any()
 
 
+def test_an_image_in_another_axis_order_is_turned_to_ras(package):
+    rng = np.random.default_rng(0)
+    image = rng.uniform(1, 2, (12, 16, 8)).astype(np.float32)
+    package("ras.nii.gz", image, diagonal(1, 1, 1))
+    affine = np.array([[-1.0, 0, 0, 11], [0, 0, 1, 0], [0, -1, 0, 7], [0, 0, 0, 1]])
+    package("lia.nii.gz", np.ascontiguousarray(image[::-1, :, ::-1].transpose(0, 2, 1)), affine)
+    package("atlas.nii.gz", blocks(), diagonal(1, 1, 1))
+    atlas = Atlas("p", "atlas.nii.gz", {"first": (1,), "rest": (2, 3, 4, 5, 6, 7, 8)})
+    one, two = (
+        Source("p", name, atlas).read(("background", "first", "rest"), 2.0) for name in ("ras.nii.gz", "lia.nii.gz")
+    )
+    np.testing.assert_allclose(one.image, two.image, rtol=1e-6)
+    np.testing.assert_array_equal(one.labels, two.labels)
+
+
 def test_majority_and_merging(package):
-    atlas = np.zeros((4, 2, 2), dtype=np.uint8)
+    atlas = np.zeros((6, 2, 2), dtype=np.uint8)
     atlas[:2] = 7
     atlas[0, 0, 0] = 9  # 7 of the 8 voxels of the first block are 7
-    atlas[2:, 0, :] = 8  # a tie of 4 : 4 with background goes to the lower class
+    # Ties of 4 : 4 with background, on either side of the block, go to the lower class.
+    atlas[2:4, 0, :] = 8
+    atlas[4:, 1, :] = 8
     package("atlas.nii.gz", atlas, diagonal(1, 1, 1))
-    image = resample_mean(Volume(np.ones((4, 2, 2), dtype=np.float32), diagonal(1, 1, 1)), 2.0)
+    image = resample_mean(Volume(np.ones((6, 2, 2), dtype=np.float32), diagonal(1, 1, 1)), 2.0)
     two = Atlas("p", "atlas.nii.gz", {"seven": (7,), "rest": (8, 9)}).read(image, ("background", "seven", "rest"))
-    assert two[:, 0, 0].tolist() == [1, 0]
+    assert two[:, 0, 0].tolist() == [1, 0, 0]
     one = Atlas("p", "atlas.nii.gz", {"all": (7, 8, 9, 200)}).read(image, ("background", "all"))
     assert one[0, 0, 0] == 1
 

