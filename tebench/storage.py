@@ -96,8 +96,15 @@ def locked(path: Path):
 
     path = Path(path)
     make_folder(path.parent)
-    with FileLock(f"{path}.lock"):
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise InputError(f"cannot lock {path}: {error.strerror or error}. Choose a writable folder.") from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def cache_root() -> Path:

@@ -53,7 +53,7 @@ class Sample:
         order = rows[np.lexsort((rows, self.role[rows] != Role.ANCHOR, self.patch[rows]))]
         ids, starts, counts = np.unique(self.patch[order], return_index=True, return_counts=True)
         table = np.full((len(ids), counts.max(initial=0)), -1, dtype=np.int64)
-        for index, (start, count) in enumerate(zip(starts, counts)):
+        for index, (start, count) in enumerate(zip(starts, counts, strict=True)):
             table[index, :count] = order[start : start + count]
         return table
 
