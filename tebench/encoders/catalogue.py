@@ -62,7 +62,7 @@ _DEEPBRAIN = Shape(
 )
 _BET_NETWORK = ("3D residual network of ResNet18 plan, instance normalisation", 2076016)
 _BRAIN_NETWORK = ("3D U-Net, no normalisation layers", 53896)
-_BET_DATA = "adult T1 head MRI; its paper reports 7837 images of 191 OpenNeuro data sets (10.1016/j.compbiomed.2024.108845)"
+_BET_DATA = "adult T1 head MRI; its paper: 7837 images of 191 OpenNeuro data sets (10.1016/j.compbiomed.2024.108845)"
 _NONE = "none (random initialisation)"
 
 
