@@ -1,8 +1,13 @@
 """Shared by all tests: one torch thread, a registry that forgets what a test registered."""
 
-import pytest
+import os
 
-from tebench import registry
+# Before torch or BLAS start: two spinning threads on a shared machine are slower than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
+
+from tebench import registry  # noqa: E402
 
 
 @pytest.fixture
