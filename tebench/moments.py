@@ -30,10 +30,11 @@ EPS = np.finfo(np.float64).eps
 
 @dataclass(frozen=True)
 class Spectrum:
-    """X'X = axes diag(values^2) axes': singular values (r,), descending, and axes (D, r)."""
+    """X'X = axes diag(values^2) axes' of the directions above the numerical rank."""
 
-    values: np.ndarray
-    axes: np.ndarray
+    values: np.ndarray  # (r,) singular values, descending
+    axes: np.ndarray  # (D, r)
+    rest: np.ndarray  # singular values below the rank: rounding of the features
 
     @property
     def rank(self) -> int:
@@ -66,6 +67,18 @@ def check(features, labels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return features, classes, codes.reshape(-1)
 
 
+def check_finite(features) -> None:
+    """An InputError that names the first NaN or infinity, if there is one."""
+    for start in range(0, len(features), CHUNK):
+        bad = ~np.isfinite(features[start : start + CHUNK])
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise InputError(
+                f"features: expected finite numbers, got {features[start + row, column]} in row {start + row}, "
+                f"column {column}. Look for a damaged volume or an overflow in the encoder."
+            )
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Counts, means, scatters and spectra of labelled features; build it with `Moments.of`.
@@ -85,7 +98,7 @@ class Moments:
     _scatters: dict = field(repr=False)  # class -> (D, D)
     _factors: dict = field(repr=False)  # class -> (k, D)
     _features: np.ndarray = field(repr=False)
-    _codes: np.ndarray = field(repr=False)
+    codes: np.ndarray = field(repr=False)  # (N,) row -> index into classes
 
     @classmethod
     def of(cls, features, labels) -> Moments:
@@ -96,23 +109,25 @@ class Moments:
         with np.errstate(invalid="ignore", over="ignore"):
             passes = [_class_pass(features, rows, n) for rows in _rows_by_class(codes, counts)]
             means = np.stack([p.mean for p in passes])
-            if not (np.isfinite(means).all() and np.isfinite([p.square for p in passes]).all()):
-                _raise_not_finite(features)
+            # from the first class mean, so that equal class means leave an offset of exactly zero
+            shift = counts @ (means - means[0]) / n
+            offsets = means - means[0] - shift
+            fourth = float(sum(p.fourth_about(offset) for p, offset in zip(passes, offsets, strict=True)))
+        if not np.isfinite(fourth):
+            check_finite(features)
+            raise InputError("features: fourth powers overflow float64. Divide the features by a constant.")
         varies = np.any([p.varies for p in passes], axis=0) | (means != means[0]).any(axis=0)
-        # from the first class mean, so that equal class means leave an offset of exactly zero
-        shift = counts @ (means - means[0]) / n
-        offsets = means - means[0] - shift
         return cls(
             classes=classes,
             counts=counts.astype(np.int64),
             mean=means[0] + shift,
             offsets=offsets,
             constant=~varies,
-            fourth=float(sum(p.fourth_about(offset) for p, offset in zip(passes, offsets, strict=True))),
+            fourth=fourth,
             _scatters={c: p.scatter for c, p in enumerate(passes) if p.scatter is not None},
             _factors={c: p.factor for c, p in enumerate(passes) if p.factor is not None},
             _features=features,
-            _codes=codes,
+            codes=codes,
         )
 
     @property
@@ -130,11 +145,21 @@ class Moments:
         """Number of classes present C."""
         return len(self.counts)
 
+    def blocks(self):
+        """(slice of rows, float64 rows minus the overall mean), chunk by chunk in the given order."""
+        for start in range(0, self.n, CHUNK):
+            rows = slice(start, min(start + CHUNK, self.n))
+            yield rows, np.subtract(self._features[rows], self.mean, dtype=np.float64)
+
     def scatter(self, c: int) -> np.ndarray:
         """(D, D) scatter of class c about its own mean."""
         if c not in self._scatters:
             return self._factors[c].T @ self._factors[c]
         return self._scatters[c]
+
+    def factor(self, c: int) -> np.ndarray | None:
+        """(k, D) F with F'F = scatter(c) where it is at hand (few rows, small problems), else None."""
+        return self._factors.get(c)
 
     def class_values(self, c: int, axes: np.ndarray | None = None) -> np.ndarray:
         """Eigenvalues, descending, of class c's scatter; of axes' S_c axes where axes (D, k) are given."""
@@ -203,7 +228,7 @@ class Moments:
 
     def _factor(self, c: int) -> np.ndarray:
         """QR factor of class c's rows about their mean, read again."""
-        rows = np.flatnonzero(self._codes == c)
+        rows = np.flatnonzero(self.codes == c)
         mean = self.mean + self.offsets[c]
         factor = np.empty((0, self.d))
         for start in range(0, len(rows), CHUNK):
@@ -222,7 +247,7 @@ class Moments:
 
     def _cut(self, values, axes) -> Spectrum:
         rank = int((values**2 > self._tolerance() * values.max(initial=0) ** 2).sum())
-        return Spectrum(values[:rank], np.ascontiguousarray(axes[:, :rank]))
+        return Spectrum(values[:rank], np.ascontiguousarray(axes[:, :rank]), values[rank:])
 
 
 @dataclass
@@ -317,15 +342,3 @@ def _add_gram(scatter, block) -> None:
 
 def _r_factor(rows) -> np.ndarray:
     return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
-
-
-def _raise_not_finite(features):
-    for start in range(0, len(features), CHUNK):
-        bad = ~np.isfinite(features[start : start + CHUNK])
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            raise InputError(
-                f"features: expected finite numbers, got {features[start + row, column]} in row {start + row}, "
-                f"column {column}. Look for a damaged volume or an overflow in the encoder."
-            )
-    raise InputError("features: the squares overflow float64. Divide the features by a constant.")

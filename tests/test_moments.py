@@ -133,7 +133,7 @@ def test_a_column_that_varies_late_is_not_constant(form):
         (np.zeros((0, 2)), np.zeros(0, int), "labels: expected at least 2 classes, got 0"),
         (np.array([[1.0, 2], [3, np.nan], [0, 0]]), np.array([0, 1, 1]), "got nan in row 1, column 1"),
         (np.array([[1.0, 2], [3, 0], [0, -np.inf]]), np.array([0, 1, 1]), "got -inf in row 2, column 1"),
-        (np.array([[1e200], [2], [3]]), np.array([0, 0, 1]), "squares overflow"),
+        (np.array([[1e200], [2], [3]]), np.array([0, 0, 1]), "fourth powers overflow"),
     ],
 )
 def test_bad_input_is_named(features, labels, words):

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import reference
+
+from tebench.baselines.etran import etran, etran_energy, etran_lda, min_max
+
+
+@pytest.mark.parametrize("name", reference.having("etran_energy_bot0.5"))
+def test_public_energy(name):
+    X, y = reference.case(name)["X"], reference.case(name)["y"]
+    expected = reference.value(name, "etran_energy_bot0.5")
+    assert etran_energy(X, y, share=0.005) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", reference.having("etran_lda"))
+def test_public_discriminant(name):
+    X, y = reference.case(name)["X"], reference.case(name)["y"]
+    assert etran_lda(X, y, rule="nearest_mean") == pytest.approx(reference.value(name, "etran_lda"), rel=1e-10)
+
+
+def test_declared_disagreement():
+    X, y = reference.case("blobs_overlap")["X"], reference.case("blobs_overlap")["y"]
+    assert round(etran_lda(X, y), 4) == 0.6718
+    assert round(reference.value("blobs_overlap", "etran_lda"), 4) == 0.4525
+
+
+def test_energy_by_hand():
+    X = np.log([[1.0, 2, 3], [4, 5, 6]])
+    y = np.array([0, 1])
+    assert etran_energy(X, y) == pytest.approx((np.log(6) + np.log(15)) / 2, rel=1e-14)
+    assert etran_energy(X, y, share=0.5) == pytest.approx(np.log(6), rel=1e-14)
+    assert etran_energy(X + 800, y) == pytest.approx(800 + (np.log(6) + np.log(15)) / 2, rel=1e-14)
+
+
+def test_fusion():
+    parts = {"energy": np.array([1.0, 3, 2]), "lda": np.array([0.5, 0.5, 0.75])}
+    np.testing.assert_allclose(etran(parts, 3), [0, 1, 1.5])
+    np.testing.assert_array_equal(min_max([2.0, 2.0]), [0, 0])
