@@ -14,18 +14,26 @@ from tebench.errors import InputError
 class LightDecoder(nn.Module):
     """Feature pyramid over the encoder stages, logits at full resolution.
 
-    One level for every power of two from `finest` to the deepest stride. A stage enters its level
+    One level for every power of two from `finest` to `deepest` (or the deepest stage). A stage enters its level
     through group normalisation (one group, so that the encoders' feature scales do not matter) and a
     1x1x1 lateral of `width` channels; a stage finer than `finest` through a lateral whose kernel and stride
-    bridge the gap (2x2x2 from stride 1 to 2). Top-down: upsample, add, 3x3x3 convolution. The finest
-    level gives `finest`^3 logits a cell, rearranged to full resolution.
+    bridge the gap (2x2x2 from stride 1 to 2). Levels deeper than the encoder are pooled from the last one, so
+    that shallow and deep encoders are given the same context. Top-down: upsample, add, 3x3x3 convolution. The
+    finest level gives `finest`^3 logits a cell, rearranged to full resolution.
 
     image_lateral: the input image is one more stage of stride 1, so that structures finer than the
     encoder's first stage (stride 4 in deepbet) can be reached by every encoder alike.
     """
 
     def __init__(
-        self, stages: tuple[Stage, ...], n_classes: int, *, width: int, finest: int, image_channels: int = 0
+        self,
+        stages: tuple[Stage, ...],
+        n_classes: int,
+        *,
+        width: int,
+        finest: int,
+        deepest: int,
+        image_channels: int = 0,
     ):
         super().__init__()
         sources = [(stage.name, stage.channels, stage.stride) for stage in stages]
@@ -34,7 +42,7 @@ class LightDecoder(nn.Module):
         for name, _, stride in sources:
             if stride < 1 or stride & (stride - 1):
                 raise InputError(f"light decoder: stride of {name} must be a power of two, got {stride}.")
-        deepest = max([finest, *(stride for _, _, stride in sources)])
+        deepest = max([deepest, *(stride for _, _, stride in sources)])
         self.levels = [finest << k for k in range((deepest // finest).bit_length())]
         self.sources = sources
         self.finest = finest
@@ -44,27 +52,33 @@ class LightDecoder(nn.Module):
             kernel = max(1, finest // stride)
             key = name.replace(".", "_")
             self.laterals[key] = nn.Conv3d(channels, width, kernel, stride=kernel, bias=False)
-            # The image is normalised already, and one channel has no scale to learn.
-            self.norms[key] = nn.Identity() if name == "image" else nn.GroupNorm(1, channels)
+            # Without affine parameters: the lateral that follows is affine itself. (And torch 2.13 crashes in their
+            # gradient where the input needs none, as under a frozen encoder, and is laid out channels last.)
+            # The image is normalised already.
+            self.norms[key] = nn.Identity() if name == "image" else nn.GroupNorm(1, channels, affine=False)
         self.fuse = nn.ModuleDict({str(level): _block(width) for level in self.levels})
         self.head = nn.Sequential(_block(width), nn.Conv3d(width, n_classes * finest**3, 1))
 
     def forward(self, image: torch.Tensor, maps: list[torch.Tensor]) -> torch.Tensor:
         """image (B, C, X, Y, Z), one map per stage -> logits (B, K, X, Y, Z)."""
         inputs = dict(zip([name for name, _, _ in self.sources], [*maps, image], strict=False))
+        sums: dict[int, torch.Tensor] = {}
+        for name, _, stride in self.sources:
+            key, level = name.replace(".", "_"), max(stride, self.finest)
+            lateral = self.laterals[key](self.norms[key](inputs[name]))
+            sums[level] = sums[level] + lateral if level in sums else lateral
+        for level in self.levels:
+            if level > max(sums):
+                sums[level] = F.avg_pool3d(sums[level // 2], 2)
         total = None
         for level in reversed(self.levels):
-            size = tuple(-(-edge // level) for edge in image.shape[2:])
             if total is not None:
+                size = tuple(edge // level for edge in image.shape[2:])
                 total = F.interpolate(total, size=size, mode="trilinear", align_corners=False)
-            for name, _, stride in self.sources:
-                if max(stride, self.finest) != level:
-                    continue
-                key = name.replace(".", "_")
-                lateral = self.laterals[key](self.norms[key](inputs[name]))
-                total = lateral if total is None else total + lateral
-            if total is not None:
-                total = self.fuse[str(level)](total)
+                total = total + sums[level] if level in sums else total
+            else:
+                total = sums[level]
+            total = self.fuse[str(level)](total)
         return _depth_to_space(self.head(total), self.finest)
 
 

@@ -29,7 +29,7 @@ class Protocol:
     steps, batch, patch: optimiser steps, patches a step, edge of the cubic patch in voxels.
     encoder_lr, decoder_lr: peak learning rates of AdamW; warmup: share of the steps that rise linearly,
     then half a cosine down to zero.   weight_decay, clip: AdamW's decay, largest gradient norm.
-    width, decoder_stride: channels and finest stride of the light decoder.
+    width, decoder_stride, decoder_deepest: channels, finest and deepest stride of the light decoder.
     image_lateral: the input image is one more lateral of the decoder's finest level.
     class_weight_cap: cross-entropy weights are sqrt(inverse voxel frequency), relative to the most
     frequent class, at most this.
@@ -54,6 +54,7 @@ class Protocol:
     clip: Annotated[float, Interval(1e-6)] = 1.0
     width: Count = 16
     decoder_stride: Count = 2
+    decoder_deepest: Count = 32
     image_lateral: bool = True
     class_weight_cap: Annotated[float, Interval(1.0)] = 4.0
     foreground: Share = 0.67
@@ -75,9 +76,15 @@ class Protocol:
             object.__setattr__(self, name, value)
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
             raise InputError(f"protocol: name must be lower case letters, digits, '.', '_' or '-', got {self.name!r}.")
-        if self.patch % self.decoder_stride:
+        low, high = self.decoder_stride, self.decoder_deepest
+        if low & (low - 1) or high & (high - 1) or low > high:
             raise InputError(
-                f"protocol {self.name!r}: patch {self.patch} must be a multiple of decoder_stride {self.decoder_stride}."
+                f"protocol {self.name!r}: decoder_stride and decoder_deepest must be powers of two, the first not "
+                f"above the second, got {low} and {high}."
+            )
+        if self.patch % high:
+            raise InputError(
+                f"protocol {self.name!r}: patch {self.patch} must be a multiple of decoder_deepest {high}."
             )
 
     @classmethod

@@ -111,16 +111,17 @@ class _State:
 def build(protocol: Protocol, encoder: Encoder, task: Task, seed: int) -> Segmenter:
     """Encoder and decoder before the first step."""
     spec = encoder.spec
-    if protocol.patch % spec.divisor:
+    if protocol.patch % spec.divisor or protocol.patch < encoder.minimum_patch:
         raise InputError(
-            f"protocol {protocol.name!r}: patch {protocol.patch} must be a multiple of {spec.divisor} for encoder "
-            f"{encoder.name!r}."
+            f"protocol {protocol.name!r}: patch {protocol.patch} must be a multiple of {spec.divisor} and at least "
+            f"{encoder.minimum_patch} for encoder {encoder.name!r}."
         )
     decoder = LightDecoder(
         encoder.stages,
         len(task.classes),
         width=protocol.width,
         finest=protocol.decoder_stride,
+        deepest=protocol.decoder_deepest,
         image_channels=spec.channels if protocol.image_lateral else 0,
     )
     initialise(decoder, lambda name: protocol.entropy(task.name, seed, "decoder", name))

@@ -15,6 +15,7 @@ QUICK = {
     "name": "quick-v0",
     "steps": 40,
     "patch": 16,
+    "decoder_deepest": 8,
     "width": 8,
     "encoder_lr": 0.01,
     "decoder_lr": 0.02,

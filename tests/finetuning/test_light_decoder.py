@@ -9,7 +9,7 @@ from tebench.finetuning.decoder import LightDecoder, Segmenter, _depth_to_space,
 
 def decoder(*shapes, seed=0, image_channels=1, finest=2):
     stages = tuple(Stage(f"encoder.{k}", "encoder", *shape) for k, shape in enumerate(shapes))
-    made = LightDecoder(stages, 3, width=8, finest=finest, image_channels=image_channels)
+    made = LightDecoder(stages, 3, width=8, finest=finest, deepest=8, image_channels=image_channels)
     initialise(made, lambda name: quick().entropy("blobs", seed, "decoder", name))
     return made
 
@@ -46,7 +46,7 @@ def test_initialisation_leaves_the_global_generator_alone():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    made = LightDecoder((Stage("encoder.0", "encoder", 4, 2),), 2, width=4, finest=2)
+    made = LightDecoder((Stage("encoder.0", "encoder", 4, 2),), 2, width=4, finest=2, deepest=4)
     torch.manual_seed(5)
     initialise(made, lambda name: 1)
     assert torch.equal(torch.rand(1), expected)
@@ -69,7 +69,7 @@ def test_a_stride_that_is_no_power_of_two_is_named():
 @pytest.mark.parametrize("frozen", [True, False])
 def test_frozen_encoder_gets_no_gradient_and_the_given_one_is_untouched(frozen):
     encoder = build_encoder("tiny")
-    made = LightDecoder(encoder.stages, 3, width=8, finest=2, image_channels=1)
+    made = LightDecoder(encoder.stages, 3, width=8, finest=2, deepest=8, image_channels=1)
     network = Segmenter(encoder, made, frozen=frozen).train()
     network(torch.rand(1, 1, 16, 16, 16)).sum().backward()
     gradients = [tensor.grad is not None for tensor in network.encoder.parameters()]

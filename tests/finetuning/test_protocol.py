@@ -49,8 +49,10 @@ def test_unknown_fields_names_and_files_are_named():
         Protocol.load("nowhere/mine.yaml")
     with pytest.raises(InputError, match="mapping"):
         Protocol.load(3)
-    with pytest.raises(InputError, match="multiple of decoder_stride"):
-        quick(patch=17)
+    with pytest.raises(InputError, match="multiple of decoder_deepest"):
+        quick(patch=20)
+    with pytest.raises(InputError, match="powers of two, the first not above the second, got 4 and 2"):
+        quick(decoder_stride=4, decoder_deepest=2)
     with pytest.raises(InputError, match="name must be"):
         quick(name="a b/c")
 
