@@ -67,10 +67,8 @@ def swap_test(first: np.ndarray, second: np.ndarray, dice: np.ndarray, masks: np
     """
 
     def difference(a, b):
-        return np.mean(
-            [weighted_tau_many(a[:, t], dice[t][None]) - weighted_tau_many(b[:, t], dice[t][None]) for t in range(len(dice))],
-            axis=0,
-        )
+        each = [weighted_tau_many(a[:, t], d[None]) - weighted_tau_many(b[:, t], d[None]) for t, d in enumerate(dice)]
+        return np.mean(each, axis=0)
 
     mask = masks[:, None, :]
     a, b = np.where(mask, second, first), np.where(mask, first, second)

@@ -16,7 +16,14 @@ from tebench.evaluation.correlation import STATISTICS, point, point_many, tied_p
 from tebench.evaluation.pools import Pool
 from tebench.evaluation.reliability import FLOOR, RELIABILITY
 from tebench.evaluation.uncertainty import (
-    BOUNDS, MIN_ENCODERS, OVER, encoder_draws, interval, null_of, permutations, seed_draws,
+    BOUNDS,
+    MIN_ENCODERS,
+    OVER,
+    encoder_draws,
+    interval,
+    null_of,
+    permutations,
+    seed_draws,
 )
 
 log = logging.getLogger(__name__)
@@ -69,7 +76,9 @@ def evaluate(
         raise InputError(f"over must be one of {', '.join(OVER)}, got {over!r}.")
     if n_boot < 100 or n_perm < 100:
         raise InputError(f"n_boot and n_perm must be at least 100, got {n_boot} and {n_perm}.")
-    scores, pool, found, table = prepare(scores, truth, directions, pool=pool, floor=floor, at_least=at_least, seed=seed)
+    scores, pool, found, table = prepare(
+        scores, truth, directions, pool=pool, floor=floor, at_least=at_least, seed=seed
+    )
     draws = {task: _Draws(item, over, n_boot, seed) for task, item in found.items()}
     orders, exact = permutations(len(pool), n_perm, seed)
     rows = []

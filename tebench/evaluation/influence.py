@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -37,7 +37,9 @@ def influence(
     frame = pd.DataFrame(rows, columns=["metric", "task", "left_out", "tau_w", "change", "recomputed"])
     if rescore and dependent and len(pool) > 3:
         for encoder in pool.encoders:
-            _replace(frame, rescore(pool.without(encoder)), truth, directions, pool.without(encoder), encoder, dependent)
+            _replace(
+                frame, rescore(pool.without(encoder)), truth, directions, pool.without(encoder), encoder, dependent
+            )
     return frame
 
 

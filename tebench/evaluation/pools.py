@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Callable, Iterable
 
 import pandas as pd
 
@@ -70,7 +70,8 @@ def recompute(
     kept = narrow(scores[~scores["metric"].isin(list(rescore))], pool)
     if "pool" in kept:
         if stale := sorted(set(kept.loc[~kept["pool"].isin(["", pool.id]), "metric"])):
-            raise InputError(f"scores of {', '.join(stale)} belong to another pool; give a function that recomputes them.")
+            names = ", ".join(stale)
+            raise InputError(f"scores of {names} belong to another pool; give a function that recomputes them.")
     else:
         kept = kept.assign(pool="")
     made = [rescore[name](kept, pool).assign(pool=pool.id) for name in sorted(rescore)]

@@ -79,7 +79,8 @@ def at_floor(values: np.ndarray, *, floor: float = FLOOR) -> str:
         return f"all {low.size} runs at or below Dice {floor:g}"
     if collapsed := np.flatnonzero(low.mean(0) > 0.5).tolist():
         worst = int(low[:, collapsed].sum(0).max())
-        return f"{len(collapsed)} of {low.shape[1]} seed blocks collapsed (up to {worst} of {len(low)} runs <= {floor:g})"
+        blocks = f"{len(collapsed)} of {low.shape[1]} seed blocks"
+        return f"{blocks} collapsed (up to {worst} of {len(low)} runs <= {floor:g})"
     return ""
 
 

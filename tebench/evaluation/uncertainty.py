@@ -49,9 +49,9 @@ def permutation_null(score, dice, *, statistic: str = "tau_w", n_draws: int = 49
     """
     observed = point(score, dice)[statistic]
     draws, exact = permutations(len(score), n_draws, seed)
-    values = point_many(
-        merge_ties(score)[draws], np.asarray(dice, np.float64)[None], np.random.default_rng([seed, 1])
-    )[statistic]
+    values = point_many(merge_ties(score)[draws], np.asarray(dice, np.float64)[None], np.random.default_rng([seed, 1]))[
+        statistic
+    ]
     return null_of(observed, values, exact)
 
 

@@ -1,1 +1,1 @@
-"""What people read: tables (terminal, CSV, Markdown, LaTeX, HTML) and figures (PNG, SVG, PDF) from evaluation frames."""
+"""What people read: tables (terminal, CSV, Markdown, LaTeX, HTML) and figures (PNG, SVG, PDF) of evaluations."""

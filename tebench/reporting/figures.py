@@ -6,6 +6,7 @@ PNG, SVG and PDF. `looks`: encoder -> `Look`; encoders without one are drawn und
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -36,7 +37,7 @@ def correlation(
     Above each panel tau_w with its interval, the chance interval and n.
     """
     chosen = points[points["task"] == task]
-    metrics = metrics or list(dict.fromkeys(chosen["metric"]))
+    metrics = metrics or _by_tau(frame, task, set(chosen["metric"]))
     if absent := sorted(set(metrics) - set(chosen["metric"])):
         raise InputError(f"correlation plot of {task!r}: no ranked scores of {', '.join(absent)}.")
     if not metrics:
@@ -44,7 +45,9 @@ def correlation(
     titles, columns = titles or {}, min(len(metrics), 3)
     rows = math.ceil(len(metrics) / columns)
     looks = _looks(dict.fromkeys(chosen["encoder"]), looks)
-    size = (5.2, 4.3) if len(metrics) == 1 else (3.35 * columns, 3.0 * rows)
+    crowded = len(looks) > 10
+    size = (5.2, 4.3) if len(metrics) == 1 else ((4.2, 3.6) if crowded else (3.35, 3.0))
+    size = (size[0] * columns, size[1] * rows)
     with style.theme():
         figure = style.new_figure(size[0], size[1] + 0.35)
         grid = figure.subplots(rows, columns, squeeze=False)
@@ -60,7 +63,8 @@ def correlation(
         figure.supxlabel("standardised score (right: predicted to transfer better)", fontsize=9)
         figure.supylabel(f"fine-tuned Dice, {style.plain(task)}", fontsize=9)
         _legend(figure, looks)
-        names_size = 8 if len(metrics) == 1 else (6.2 if len(looks) <= 10 else 5.2)
+        names_size = 7.5 if len(metrics) == 1 else (5.8 if crowded else 6.2)
+        labels.settle(figure)
         for axes, part, bars in panels:
             names = [style.plain(looks[encoder].title) for encoder in part["encoder"]]
             labels.place(axes, part[["z", "dice"]].to_numpy(), names, size=names_size, obstacles=bars)
@@ -117,6 +121,11 @@ def cost_quality(frame: pd.DataFrame, *, titles: dict[str, str] | None = None):
             fontsize=7.5, color=GREY, x=0.02, ha="left",
         )  # fmt: skip
         names = [style.plain(titles.get(metric, metric)) for metric in means["metric"]]
+        steps = np.column_stack([seconds, means["tau_w"]])[front]
+        for before, after in itertools.pairwise(steps):
+            corner = (after[0], before[1])
+            bars += [(before, corner), (corner, after)]
+        labels.settle(figure)
         labels.place(axes, np.column_stack([seconds, means["tau_w"]]), names, size=7.5, obstacles=bars)
     return figure
 
@@ -136,7 +145,7 @@ def ground_truth(truth: pd.DataFrame, *, looks: dict[str, Look] | None = None, j
     palette = style.colours(looks.values())
     status = dict(zip(judged["task"], judged["status"], strict=True)) if judged is not None else {}
     with style.theme():
-        figure = style.new_figure(1.6 + max(1.45 * len(tasks), 2.2), 0.9 + 0.235 * len(order))
+        figure = style.new_figure(max(1.6 + 1.45 * len(tasks), 5.2), 0.95 + 0.235 * len(order))
         grid = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
         for axes, task in zip(grid, tasks, strict=True):
             rows = truth[truth["task"] == task].groupby("encoder")["value"]
@@ -148,7 +157,7 @@ def ground_truth(truth: pd.DataFrame, *, looks: dict[str, Look] | None = None, j
                 colour = palette[look.group]
                 axes.plot(values, np.full(len(values), height), "|", ms=7, mew=0.9, color=colour, alpha=0.75, zorder=2)
                 axes.plot(values.mean(), height, ls="", ms=5.5, zorder=3, **style.marker(look, colour))
-                if encoder == best:
+                if encoder == best and status.get(task, "ok") == "ok":
                     axes.axhspan(height - 0.5, height + 0.5, color="0.92", lw=0, zorder=0)
                     axes.plot(values.mean(), height, "o", ms=10, mfc="none", mec="0.1", mew=0.9, zorder=4)
             note = "" if status.get(task, "ok") == "ok" else f"\n({status[task]})"
@@ -222,11 +231,23 @@ def _covers(means) -> str:
 
 
 def _looks(encoders, looks) -> dict[str, Look]:
-    looks = looks or {}
-    return {encoder: looks.get(encoder, Look(encoder)) for encoder in encoders}
+    """A look for each encoder, in the order of `looks`: a group keeps its colour from figure to figure."""
+    looks, encoders = looks or {}, list(encoders)
+    known = {encoder: look for encoder, look in looks.items() if encoder in encoders}
+    return known | {encoder: Look(encoder) for encoder in encoders if encoder not in known}
+
+
+def _by_tau(frame, task, metrics) -> list[str]:
+    ranked = frame[(frame["task"] == task) & frame["metric"].isin(metrics)]
+    return ranked.sort_values(["tau_w", "metric"], ascending=[False, True])["metric"].tolist()
 
 
 def _legend(figure, looks) -> None:
     handles = style.legend_entries(looks.values())
     if handles:
-        figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7.5, frameon=False)
+        width = sum(0.32 + 0.06 * len(handle.get_label()) for handle in handles)  # inches, at 7.5 points
+        columns = math.ceil(len(handles) / math.ceil(width / figure.get_figwidth()))
+        figure.legend(
+            handles=handles, loc="outside upper left", ncols=columns, fontsize=7.5, frameon=False, handletextpad=0.1,
+            columnspacing=1.2,
+        )  # fmt: skip

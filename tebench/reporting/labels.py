@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 _ANGLES = np.deg2rad(np.arange(0, 360, 22.5))
-_RADII = (5.0, 9.0, 14.0, 21.0, 30.0, 42.0, 56.0)  # points between the marker's centre and the label's near edge
+_RADII = (6.5, 10.0, 15.0, 22.0, 31.0, 43.0, 57.0)  # points between the marker's centre and the label's near edge
 _PASSES = 4
 
 
 def place(axes, positions, texts, *, size: float, colour="0.15", obstacles=()) -> list:
-    """Annotate data `positions` (n, 2) with `texts`; returns the annotations.
+    """Write `texts` beside data `positions` (n, 2); returns the text artists.
 
     obstacles: further data segments ((x0, y0), (x1, y1)), such as error bars, that labels should not cover.
-    Call last, when limits and layout are final: places are chosen in the units of the page. Deterministic.
+    Call after `settle`: places are chosen in the units of the page. Deterministic.
     """
     figure = axes.figure
-    figure.draw_without_rendering()  # settles the layout, on which the pixel positions depend
+    axes.autoscale(False)
     renderer = figure.canvas.get_renderer()
     unit = figure.dpi / 72
     points = axes.transData.transform(np.asarray(positions, float).reshape(-1, 2))
@@ -27,17 +27,21 @@ def place(axes, positions, texts, *, size: float, colour="0.15", obstacles=()) -
     back = axes.transData.inverted()
     made = []
     for point, box, text in zip(points, boxes, texts, strict=True):
-        centre = (box[:2] + box[2:]) / 2
         near = np.clip(point, box[:2], box[2:])
-        far = np.hypot(*(near - point)) > 11 * unit
-        made.append(
-            axes.annotate(
-                text, xy=back.transform(point), xytext=back.transform(centre), ha="center", va="center", fontsize=size,
-                color=colour, zorder=5, annotation_clip=False,
-                arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.5, "shrinkA": 0, "shrinkB": 3} if far else None,
-            )
-        )  # fmt: skip
+        gap = np.hypot(*(near - point))
+        if gap > 11 * unit:
+            start = point + (near - point) * 4 * unit / gap
+            x, y = back.transform([start, near]).T
+            axes.plot(x, y, color="0.6", lw=0.5, zorder=1.5, clip_on=False)
+        x, y = back.transform((box[:2] + box[2:]) / 2)
+        made.append(axes.text(x, y, text, ha="center", va="center", fontsize=size, color=colour, zorder=5))
     return made
+
+
+def settle(figure) -> None:
+    """Lay the figure out once and keep that layout: labels placed after this stay where they were put."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def _extent(axes, renderer, text, size) -> tuple[float, float]:
@@ -57,10 +61,12 @@ def _choose(points, sizes, bars, frame, unit) -> np.ndarray:
     boxes = np.full((n, 4), np.nan)
     for _ in range(_PASSES):
         for i in order:
-            others = np.delete(boxes, i, axis=0)
-            others = others[~np.isnan(others[:, 0])]
+            placed = [j for j in range(n) if j != i and not np.isnan(boxes[j, 0])]
+            others = boxes[placed]
             cost = fixed[i] + 60 * _overlap(options[i], others, 1.5 * unit).sum(1)
-            cost += 15 * _crossed(points[i], options[i], others).sum(1)
+            cost += 20 * _crossed(_leaders(points[i], options[i]), others).sum(1)
+            leaders = [_leaders(points[j], boxes[j : j + 1]) for j in placed]
+            cost += 20 * sum((_crossed(path, options[i]).any(0) for path in leaders), np.zeros(len(cost)))
             boxes[i] = options[i][np.argmin(cost)]
     return boxes
 
@@ -84,8 +90,13 @@ def _fixed_cost(i, boxes, points, bars, frame, unit) -> np.ndarray:
     radius = np.repeat(_RADII, len(_ANGLES))
     others = np.delete(points, i, axis=0)
     marks = np.concatenate([others - 4.5 * unit, others + 4.5 * unit], axis=1)
-    cost = 0.05 * radius + 40 * _overlap(boxes, marks, 0).sum(1) + 15 * _crossed(points[i], boxes, marks).sum(1)
-    cost += 1.5 * np.array([[_cuts(bar, box) for bar in bars] for box in boxes], float).reshape(len(boxes), -1).sum(1)
+    cost = 0.12 * radius + 40 * _overlap(boxes, marks, 0).sum(1)
+    cost += 20 * _crossed(_leaders(points[i], boxes), marks).sum(1)
+    cost += 4 * np.array([[_cuts(bar, box) for bar in bars] for box in boxes], float).reshape(len(boxes), -1).sum(1)
+    # A label nearer to another point than to its own would be read as that one's.
+    own = np.hypot(*(np.clip(points[i], boxes[:, :2], boxes[:, 2:]) - points[i]).T)
+    near = np.clip(others[None], boxes[:, None, :2], boxes[:, None, 2:]) - others[None]
+    cost += 5 * (np.hypot(near[..., 0], near[..., 1]) < own[:, None] + 3 * unit).sum(1)
     outside = (
         np.clip(frame[0] - boxes[:, 0], 0, None) + np.clip(boxes[:, 2] - frame[2], 0, None)
         + np.clip(frame[1] - boxes[:, 1], 0, None) + np.clip(boxes[:, 3] - frame[3], 0, None)
@@ -102,16 +113,19 @@ def _overlap(boxes, others, pad) -> np.ndarray:
     return np.where(hit, 1 + np.clip(width, 0, None) * np.clip(height, 0, None) / area, 0)
 
 
-def _crossed(point, boxes, others) -> np.ndarray:
-    """(candidates, others): does the leader from the point to the label run through another box."""
+def _leaders(point, boxes) -> np.ndarray:
+    """(steps, candidates, 2) positions along the line from the point to the near side of each box."""
     near = np.clip(point, boxes[:, :2], boxes[:, 2:])
-    steps = np.linspace(0.15, 0.95, 7)[:, None, None]
-    along = point + (near - point)[None] * steps
-    inside = (along[:, :, None] > others[None, None, :, :2]) & (along[:, :, None] < others[None, None, :, 2:])
+    return point + (near - point)[None] * np.linspace(0.1, 0.95, 12)[:, None, None]
+
+
+def _crossed(leaders, others) -> np.ndarray:
+    """(candidates, others): does the leader run through another box."""
+    inside = (leaders[:, :, None] > others[None, None, :, :2]) & (leaders[:, :, None] < others[None, None, :, 2:])
     return inside.all(-1).any(0).astype(float)
 
 
 def _cuts(bar, box) -> bool:
-    """Does an axis-parallel segment pass through the box."""
+    """Does an axis-parallel segment pass through the box (for others: through their common bounding box)."""
     low, high = bar.min(0), bar.max(0)
     return bool((low < box[2:]).all() and (high > box[:2]).all())

@@ -79,7 +79,9 @@ class Summary:
     legend: list[str] = field(default_factory=list)
 
 
-def summarise(frame: pd.DataFrame, *, titles: dict[str, str] | None = None, groups: pd.DataFrame | None = None) -> Summary:
+def summarise(
+    frame: pd.DataFrame, *, titles: dict[str, str] | None = None, groups: pd.DataFrame | None = None
+) -> Summary:
     """Arrange what `evaluate` returned. titles: metric -> words for the reader. groups: from `compare.rank_groups`."""
     if absent := [name for name in NEEDED if name not in frame.columns]:
         raise InputError(f"table: column(s) {', '.join(absent)} absent; expected the frame that evaluate() returns.")

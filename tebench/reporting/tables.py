@@ -139,7 +139,9 @@ def _aligned(columns, rule_after) -> list[str]:
     widths = [max(map(len, column)) for column in columns]
     lines = []
     for index, row in enumerate(zip(*columns, strict=True)):
-        cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
         if index in rule_after:
             lines.append("-" * (sum(widths) + 2 * (len(widths) - 1)))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 
 def simulate(metrics, *, encoders=6, tasks=("one", "two"), seeds=3, sampling=1, noise=0.01, seed=0):
@@ -24,8 +23,3 @@ def simulate(metrics, *, encoders=6, tasks=("one", "two"), seeds=3, sampling=1, 
     columns = ["task", "encoder", "metric", "seed", "score", "status", "reason", "seconds", "peak_mb"]
     truth = pd.DataFrame(truth, columns=["protocol", "encoder", "task", "seed", "metric", "value"])
     return pd.DataFrame(scores, columns=columns), truth, dict.fromkeys(metrics, "up")
-
-
-@pytest.fixture(name="simulate")
-def _simulate():
-    return simulate
