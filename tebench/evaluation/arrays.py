@@ -36,7 +36,7 @@ class TaskTruth:
 
 @dataclass(frozen=True)
 class Cell:
-    """Scores of one metric on one task: values (K, R) over sampling seeds, oriented up, or the reason there are none."""
+    """Scores of one metric on one task: values (K, R) over sampling seeds, oriented up, or why there are none."""
 
     values: np.ndarray | None
     n: int
@@ -96,7 +96,7 @@ def truths(
 
 
 def cells(scores: pd.DataFrame, directions, tasks, pool: Pool) -> dict[tuple[str, str], Cell]:
-    """(metric, task) -> Cell over the pool, for every combination; an absent score is a "missing" cell."""
+    """(metric, task) -> Cell over the pool, for every combination; an absent one is "missing"."""
     inside = scores[scores["encoder"].isin(pool.encoders)]
     groups = dict(tuple(inside.groupby(["metric", "task"])))
     return {

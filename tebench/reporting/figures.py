@@ -200,11 +200,14 @@ def _draw_points(axes, part, looks) -> list:
 
 def _head(axes, title, row, small) -> None:
     axes.set_title(style.plain(title), fontsize=9 if small else 10.5, fontweight="bold", pad=16 if small else 18)
-    text = rf"$\tau_w$ {number(row.tau_w)}"
-    if math.isfinite(row.low):
-        text += f" {span(row.low, row.high)}"
-    text += f"   chance {span(row.null_low, row.null_high)}   n = {int(row.n)}"
-    text = text.replace("-", "\N{MINUS SIGN}")
+    if math.isfinite(row.tau_w):
+        text = rf"$\tau_w$ {number(row.tau_w)}"
+        if math.isfinite(row.low):
+            text += f" {span(row.low, row.high)}"
+        text += f"   chance {span(row.null_low, row.null_high)}   n = {int(row.n)}"
+        text = text.replace("-", "\N{MINUS SIGN}") + ("   (unreliable task)" if row.status == "unreliable" else "")
+    else:
+        text = f"not ranked: {style.plain(row.status)}   n = {int(row.n)}"
     axes.text(0, 1.02, text, transform=axes.transAxes, fontsize=6.5 if small else 8, color=GREY, va="bottom")
 
 

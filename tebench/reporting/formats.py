@@ -80,7 +80,8 @@ def latex(frame, *, title: str = "", titles=None, groups=None, label: str = "tab
         [
             *[f"% {note}" for note in _one_line([*summary.notes, *summary.legend])],
             r"\begin{table}[t]", r"\centering", rf"\caption{{{caption}}}", rf"\label{{{_label(label)}}}",
-            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%", *[line for line in lines if line], r"}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            *[line for line in lines if line], r"}",
             r"\end{table}", "",
         ]
     )  # fmt: skip

@@ -143,7 +143,8 @@ def _cell(row, bold: bool) -> Cell:
         return Cell(math.nan, math.nan, math.nan, word=WORDS.get(row.status, row.status))
     return Cell(
         row.tau_w, row.low, row.high,
-        significant=bool(row.p < ALPHA), bold=bold, aside=row.status == "unreliable", partial=row.status == "incomplete",
+        significant=bool(row.p < ALPHA), bold=bold, aside=row.status == "unreliable",
+        partial=row.status == "incomplete",
     )  # fmt: skip
 
 

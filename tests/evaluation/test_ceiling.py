@@ -21,7 +21,7 @@ def test_number_of_splits(seeds, splits):
 
 def test_ends_noise_free_and_pure_noise():
     rng = np.random.default_rng(1)
-    exact = np.repeat(rng.random((7, 1)), 3, 1) + [0, 0.1, 0.2]
+    exact = np.repeat(rng.random((7, 1)), 3, 1) + np.array([0, 0.1, 0.2])
     assert split_ceiling(exact).value == pytest.approx(1)
     assert perfect_ceiling(exact).value == pytest.approx(1)
     noise = [split_ceiling(rng.random((7, 3))).value for _ in range(300)]

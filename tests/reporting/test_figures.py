@@ -53,6 +53,14 @@ def test_vector_files_are_byte_identical_between_drawings(world, drawn, tmp_path
     assert b"CreationDate" not in first[2].read_bytes()
 
 
+def test_a_task_that_cannot_rank_says_so_above_its_panel(many_tasks):
+    figure = figures.correlation(
+        many_tasks.points, many_tasks.frame, "a_long_task_name_4", metrics=["metric_number_03"]
+    )
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert any(text.startswith("not ranked: floor") for text in texts)
+
+
 def test_cost_quality_front_and_refusal(world, tmp_path):
     frame = world.frame.copy()
     for name, seconds in (("ideal", 10.0), ("good", 1.0), ("noise", 0.0)):
