@@ -95,4 +95,4 @@ def labels_first(distances: np.ndarray, labels: np.ndarray, between: float) -> f
                     total += relate(1 << sides[0] ^ 1 << sides[1] ^ 1 << sides[2], time)
         linked[i] |= 1 << j
         linked[j] |= 1 << i
-    return total + sum(between - birth for g, birth in enumerate(births) if g not in relations)
+    return total + sum(float(between) - birth for g, birth in enumerate(births) if g not in relations)

@@ -55,7 +55,7 @@ def rtd(
     _, labels = np.unique(labels, return_inverse=True)
     distances = _distances(features, quantile)
     between = _distances(np.eye(int(labels.max()) + 1)[labels], quantile).max()
-    return (features_first(distances, labels, between) + labels_first(distances, labels, between)) / 2.0
+    return float(features_first(distances, labels, between) + labels_first(distances, labels, between)) / 2.0
 
 
 def rtd_distance(first: np.ndarray, second: np.ndarray, *, quantile: float = 0.9) -> float:

@@ -27,7 +27,9 @@ from tebench.parameters import Interval
         "(`rtd_lite_distance`, 300 points), 1.4e-6 relative.",
     ),
 )
-def rtd_lite(features: np.ndarray, labels: np.ndarray, *, quantile: Annotated[float, Interval(0.0, 1.0)] = 0.9) -> float:
+def rtd_lite(
+    features: np.ndarray, labels: np.ndarray, *, quantile: Annotated[float, Interval(0.0, 1.0)] = 0.9
+) -> float:
     """RTD-Lite between the features and the one-hot labels.
 
     `rtd_lite_distance` with B = one-hot label distances, which are 0 inside a class and sqrt(2) between, so
