@@ -15,8 +15,7 @@ class LightDecoder(nn.Module):
     """Feature pyramid over the encoder stages, logits at full resolution.
 
     One level for every power of two from `finest` to `deepest` (or the deepest stage). A stage enters its level
-    through group normalisation (one group, so that the encoders' feature scales do not matter) and a
-    1x1x1 lateral of `width` channels; a stage finer than `finest` through a lateral whose kernel and stride
+    through instance normalisation (the encoders' feature scales then do not matter) and a 1x1x1 lateral of `width` channels; a stage finer than `finest` through a lateral whose kernel and stride
     bridge the gap (2x2x2 from stride 1 to 2). Levels deeper than the encoder are pooled from the last one, so
     that shallow and deep encoders are given the same context. Top-down: upsample, add, 3x3x3 convolution. The
     finest level gives `finest`^3 logits a cell, rearranged to full resolution.
@@ -52,10 +51,9 @@ class LightDecoder(nn.Module):
             kernel = max(1, finest // stride)
             key = name.replace(".", "_")
             self.laterals[key] = nn.Conv3d(channels, width, kernel, stride=kernel, bias=False)
-            # Without affine parameters: the lateral that follows is affine itself. (And torch 2.13 crashes in their
-            # gradient where the input needs none, as under a frozen encoder, and is laid out channels last.)
-            # The image is normalised already.
-            self.norms[key] = nn.Identity() if name == "image" else nn.GroupNorm(1, channels, affine=False)
+            # Channel by channel: with one group for all channels, encoders without normalisation of their own
+            # (deepbrain) had learned nothing after 200 steps. The image is normalised already.
+            self.norms[key] = nn.Identity() if name == "image" else nn.InstanceNorm3d(channels)
         self.fuse = nn.ModuleDict({str(level): _block(width) for level in self.levels})
         self.head = nn.Sequential(_block(width), nn.Conv3d(width, n_classes * finest**3, 1))
 
@@ -84,7 +82,9 @@ class LightDecoder(nn.Module):
 
 def _block(width: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv3d(width, width, 3, padding=1, bias=False), nn.GroupNorm(1, width), nn.LeakyReLU(0.01, inplace=True)
+        nn.Conv3d(width, width, 3, padding=1, bias=False),
+        nn.InstanceNorm3d(width, affine=True),
+        nn.LeakyReLU(0.01, inplace=True),
     )
 
 
@@ -117,7 +117,7 @@ def initialise(decoder: LightDecoder, entropy) -> None:
 
 def _is_scale(decoder: nn.Module, name: str) -> bool:
     module, _, leaf = name.rpartition(".")
-    return leaf == "weight" and isinstance(decoder.get_submodule(module), nn.GroupNorm)
+    return leaf == "weight" and isinstance(decoder.get_submodule(module), nn.InstanceNorm3d)
 
 
 class Segmenter(nn.Module):

@@ -44,11 +44,11 @@ class Protocol:
 
     name: str = "custom"
     frozen: bool = False
-    steps: Count = 300
+    steps: Count = 200
     batch: Count = 2
     patch: Annotated[int, Interval(8)] = 64
-    encoder_lr: Amount = 1e-3
-    decoder_lr: Amount = 5e-3
+    encoder_lr: Amount = 2e-3
+    decoder_lr: Amount = 1e-2
     warmup: Share = 0.1
     weight_decay: Amount = 1e-2
     clip: Annotated[float, Interval(1e-6)] = 1.0
@@ -56,16 +56,16 @@ class Protocol:
     decoder_stride: Count = 2
     decoder_deepest: Count = 32
     image_lateral: bool = True
-    class_weight_cap: Annotated[float, Interval(1.0)] = 4.0
+    class_weight_cap: Annotated[float, Interval(1.0)] = 20.0
     foreground: Share = 0.67
     ema: Annotated[float, Interval(0.0, 0.9999)] = 0.98
     flip: bool = True
-    rotation: Annotated[float, Interval(0.0, 180.0)] = 12.0
-    zoom: Annotated[float, Interval(0.0, 0.9)] = 0.1
-    gamma: Amount = 0.3
-    gain: Amount = 0.2
-    bias: Amount = 0.2
-    noise: Amount = 0.05
+    rotation: Annotated[float, Interval(0.0, 180.0)] = 6.0
+    zoom: Annotated[float, Interval(0.0, 0.9)] = 0.05
+    gamma: Amount = 0.15
+    gain: Amount = 0.1
+    bias: Amount = 0.1
+    noise: Amount = 0.03
     overlap: Annotated[float, Interval(0.0, 0.9)] = 0.25
     floor: Share = 0.05
     collapse: Share = 0.01
@@ -82,9 +82,10 @@ class Protocol:
                 f"protocol {self.name!r}: decoder_stride and decoder_deepest must be powers of two, the first not "
                 f"above the second, got {low} and {high}."
             )
-        if self.patch % high:
+        if self.patch % high or self.patch == high:
             raise InputError(
-                f"protocol {self.name!r}: patch {self.patch} must be a multiple of decoder_deepest {high}."
+                f"protocol {self.name!r}: patch {self.patch} must be a multiple of decoder_deepest {high}, at least "
+                "twice of it (instance normalisation needs more than one cell)."
             )
 
     @classmethod
