@@ -40,7 +40,8 @@ def gbc(
 
     covariance: "spherical" (default, [paper]): mean variance of the class over the columns, so the
         log-variance term counts D times; "diagonal": not invariant to rotation; "full".
-    pca: keep that many leading principal components first; the paper's tables use 64. None: all columns.
+    pca: keep that many leading principal components first (fewer where the rank is lower); the paper's tables
+        use 64. None: all columns.
     ridge: only "full", only where a class covariance is singular (eigenvalues under max(n_c, D) eps times the
         largest): this times the mean within-class variance is added to that class's diagonal [choice].
 

@@ -18,8 +18,7 @@ from tebench.registry import ClassRange, metric
     reads="probabilities",
     cost="linear",
     disagreements=(
-        "pactran_metrics reports the negative; SFDA's copy omits the log (0.337 for -1.272); one suite applies "
-        "softmax to probabilities again",
+        "pactran_metrics reports the negative: 1.4973 for -1.4973; one suite applies softmax to probabilities again",
         "guards of 1e-10 shift Model-Spider's value in the 10th digit: -1.4972933829 for -1.4972933828",
     ),
 )

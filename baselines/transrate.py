@@ -56,4 +56,4 @@ def _class_rate(moments, c, eps) -> float:
         values = np.linalg.svd(np.concatenate([factor, np.sqrt(count) * offset[None]]), compute_uv=False)
         return np.log1p(values**2 / (count * eps)).sum() / 2
     gram = (moments.scatter(c) / count + np.outer(offset, offset)) / eps
-    return np.linalg.slogdet(np.eye(moments.d) + gram)[1] / 2
+    return np.log(np.diagonal(np.linalg.cholesky(np.eye(moments.d) + gram))).sum()

@@ -22,7 +22,7 @@ import numpy as np
 
 from tebench.errors import InputError
 
-CHUNK = 8192  # rows a BLAS call
+CHUNK = 1024  # rows a BLAS call: a float64 block stays in the processor's cache
 SMALL = 2e8  # N D min(N, D) up to which QR factors are taken at once: 0.1 s, and every digit
 WIDE = 1e-8  # eigenvalue ratio below which a Gram matrix has lost more than half of the digits
 EPS = np.finfo(np.float64).eps
@@ -280,27 +280,31 @@ def _rows_by_class(codes, counts):
 
 def _class_pass(features, rows, n) -> _ClassPass:
     d, count = features.shape[1], len(rows)
-    as_rows = count <= min(d, CHUNK)
+    as_rows = count <= d  # the rows themselves are the smaller form
+    step = count if as_rows else min(count, CHUNK)
     exact = n * d * min(n, d) <= SMALL
     scatter = None if as_rows or exact else np.zeros((d, d), order="F")
     factor = np.empty((0, d + 1))
+    ones_and_norms = np.ones((2, step))
     first = features[rows[0]].astype(np.float64)
     varies = np.zeros(d, dtype=bool)
     origin, total, square, fourth, third = first, np.zeros(d), 0.0, 0.0, np.zeros(d)
-    for start in range(0, count, CHUNK):
-        block = np.subtract(features[rows[start : start + CHUNK]], first, dtype=np.float64)
+    for start in range(0, count, step):
+        block = np.subtract(features[rows[start : start + step]], origin, dtype=np.float64)
         if not varies.all():
             varies |= (block != 0).any(axis=0)
         if start == 0:
             # a column without variation stays at exactly zero, so its variance is exactly zero
             shift = block.mean(axis=0) * varies
             origin = first + shift
-        block -= shift
-        total += block.sum(axis=0)
+            block -= shift
         norms = np.einsum("ij,ij->i", block, block)
         square += norms.sum()
         fourth += norms @ norms
-        third += norms @ block
+        ones_and_norms[1, : len(block)] = norms
+        sums = ones_and_norms[:, : len(block)] @ block
+        total += sums[0]
+        third += sums[1]
         if scatter is not None:
             _add_gram(scatter, block)
         elif as_rows:
@@ -311,9 +315,12 @@ def _class_pass(features, rows, n) -> _ClassPass:
             factor = _r_factor(np.concatenate([factor, block]))
     rest = total / count
     if scatter is not None:
-        scatter = np.tril(scatter) + np.tril(scatter, -1).T
+        diagonal = scatter.diagonal().copy()
+        scatter = scatter + scatter.T  # the upper triangle was zero
+        np.fill_diagonal(scatter, diagonal)
         along = scatter @ rest
-        scatter -= count * np.outer(rest, rest)
+        if count > CHUNK:  # else `rest` is rounding
+            scatter -= count * np.outer(rest, rest)
     elif as_rows:
         along = factor.T @ (factor @ rest)
         factor -= rest
