@@ -92,7 +92,8 @@ def measure(rows, columns, classes):
     for name in METRICS:
         shared = Moments.of(features, labels)
         assert shared.spectrum.rank and shared.uncentred.rank
-        yield f"{name}, after those", seconds(lambda f=get(name).function, m=shared: f(m)), limit
+        function = get(name).function
+        yield f"{name}, after those", seconds(lambda f=function, m=shared: f(m)), limit
 
     def everything():
         moments = Moments.of(features, labels)
