@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from tebench.graphs.boruvka import forest_of_edges
+from tebench.graphs.boruvka import Forest, forest_of_edges
 from tebench.graphs.operands import Points
 from tebench.graphs.seed import Seed
 
-_CAPACITY = 1 << 22  # pairs held before they are reduced to a tree; reached only where very many lengths tie
+_CAPACITY = 1 << 22  # pairs that may stay undecided in float32; passed only where very many lengths tie
 
 
 class KeptPairs:
@@ -18,40 +18,51 @@ class KeptPairs:
         self.points, self.order = points, seed.order
         # Float32 differences, as the seed's lengths are, err by a relative part only.
         error = (points.source.shape[1] + 16) * 2.0**-24 if points.certified else 0.0
-        self.parts = [(seed.ends, (seed.squared * (1 - error)).float(), (seed.squared * (1 + error)).float())]
-        self.pending = 0
+        squared = seed.lengths**2
+        self.parts = [(seed.ends, (squared * (1 - error)).float(), (squared * (1 + error)).float())]
+        self.new = 0
 
-    def add(self, first: torch.Tensor, second: torch.Tensor, low: torch.Tensor, norms: torch.Tensor) -> None:
+    @property
+    def many(self) -> bool:
+        """Whether so many pairs are new that a better tree is worth its while."""
+        return self.new > 2 * len(self.order)
+
+    def add(self, first: torch.Tensor, second: torch.Tensor, low: torch.Tensor, norms: torch.Tensor | None) -> None:
         """Keep pairs (first, second): `low` is the product's value, `norms` the sum |x|^2 + |y|^2 behind it."""
         # `low` lies below the product by slack * norms, and the truth at most as far above the product.
-        high = low + (2.1 * self.points.slack * norms + 4e-36) if self.points.certified else low
+        high = low if norms is None else low + (2.1 * self.points.slack * norms + 4e-36)
         self.parts.append((torch.stack([first, second], 1), low.clamp(min=0), high.clamp(min=0)))
-        self.pending += len(first)
-        if self.pending > _CAPACITY:
-            ends, squared = self._reduced()
-            below = torch.nextafter(squared.float(), squared.new_zeros((), dtype=torch.float32))
-            above = torch.nextafter(squared.float(), squared.new_full((), torch.inf, dtype=torch.float32))
-            self.parts, self.pending = [(ends, below, above)], 0
+        self.new += len(first)
+
+    def improve(self) -> Forest:
+        """The minimum spanning tree of the pairs at their longest; drops all that it makes dispensable."""
+        ends, low, high = (torch.cat(part) for part in zip(*self.parts, strict=True))
+        forest = forest_of_edges(ends, high, len(self.order))
+        needed = torch.zeros(len(ends), dtype=torch.bool, device=ends.device)
+        if self.points.certified:
+            # A pair that even at its least is no shorter than its path in this tree at most is dispensable.
+            needed = low < forest.path_maximum(ends)
+        needed[forest.chosen] = True
+        self.parts, self.new = [(ends[needed], low[needed], high[needed])], 0
+        if len(self.parts[0][0]) > _CAPACITY:
+            self._decide()
+        return forest
 
     def tree(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Edges as row indices of the source, and scaled squared lengths in float64."""
-        ends, squared = self._reduced()
-        return self.order[ends], squared
+        """Edges as row indices of the source, and scaled lengths in float64."""
+        self.improve()
+        ends, lengths = self._decide()
+        return self.order[ends], lengths
 
-    def _reduced(self) -> tuple[torch.Tensor, torch.Tensor]:
-        ends, low, high = (torch.cat(part) for part in zip(*self.parts, strict=True))
-        count = len(self.order)
-        forest = forest_of_edges(ends, high, count)
-        if not self.points.certified:
-            ends = ends[forest.chosen]
-            return ends, self._exact(ends)
-        # A pair that even at its least is no shorter than its path in this tree at most is dispensable.
-        needed = low < forest.path_maximum(ends)
-        needed[forest.chosen] = True
-        ends = ends[needed]
-        squared = self._exact(ends)
-        chosen = forest_of_edges(ends, squared, count).chosen
-        return ends[chosen], squared[chosen]
-
-    def _exact(self, ends: torch.Tensor) -> torch.Tensor:
-        return self.points.squared(self.order[ends[:, 0]], self.order[ends[:, 1]])
+    def _decide(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compare what is left in float64, and keep the tree alone."""
+        ends = self.parts[0][0]
+        lengths = self.points.lengths(self.order[ends[:, 0]], self.order[ends[:, 1]])
+        if len(ends) >= len(self.order):
+            chosen = forest_of_edges(ends, lengths, len(self.order)).chosen
+            ends, lengths = ends[chosen], lengths[chosen]
+        squared = (lengths**2).float()
+        low = torch.nextafter(squared, torch.zeros((), device=squared.device))
+        high = torch.nextafter(squared, torch.full((), torch.inf, device=squared.device))
+        self.parts = [(ends, low, high)]
+        return ends, lengths

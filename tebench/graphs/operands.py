@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-_ROWS = 1024  # rows prepared at a time: their temporaries stay in the cache
+_ROWS = 512  # rows prepared at a time, so that their temporaries stay in the cache
+_PAIRS = 128  # pairs compared at a time, likewise
 FAR = 1e30  # squared norm of a padding row: beyond every limit, and two of them are still finite in float32
 
 
@@ -58,11 +59,10 @@ class Points:
         width = self.source.shape[1]
         return (3 * width + 24) * 2.0**-24 if self.certified else 0.0
 
-    def mean(self, rows: torch.Tensor | slice = slice(None)) -> torch.Tensor:
-        """Mean row, in a precision in which subtracting it rounds once."""
-        part = self.source[rows]
-        exact = torch.float64 if part.dtype == torch.float64 else torch.float32
-        return part.mean(0, dtype=torch.float64).to(exact)
+    def mean(self, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """Mean row, in a precision in which subtracting it rounds once; any centre near it serves as well."""
+        part = self.source if rows is None else self.source.index_select(0, rows)
+        return part.to(torch.promote_types(part.dtype, torch.float32)).mean(0)
 
     def columns(self, rows: torch.Tensor | None, centre: torch.Tensor, length: int) -> torch.Tensor:
         """Right operand (length, D+2): x - centre, |x - centre|^2 (1 - slack), 1; padded by far rows to `length`."""
@@ -71,7 +71,7 @@ class Points:
         out = torch.empty(length, width + 2, dtype=torch.float32, device=self.source.device)
         for start in range(0, count, _ROWS):
             stop = min(start + _ROWS, count)
-            part = self.source[start:stop] if rows is None else self.source[rows[start:stop]]
+            part = self.source[start:stop] if rows is None else self.source.index_select(0, rows[start:stop])
             x = out[start:stop, :width]
             x.copy_((part.to(centre.dtype) - centre) * self.scale)
             torch.sum(x * x, 1, out=out[start:stop, width])
@@ -82,16 +82,18 @@ class Points:
         out[:, width + 1] = 1
         return out
 
-    def squared(self, first: torch.Tensor, second: torch.Tensor, dtype=torch.float64) -> torch.Tensor:
-        """Scaled squared distances of pairs of rows, by differences of the source in `dtype`."""
+    def lengths(self, first: torch.Tensor, second: torch.Tensor, dtype=torch.float64) -> torch.Tensor:
+        """Scaled distances (float64) of pairs of rows, by differences of the source in `dtype`."""
         if self.source.dtype == torch.float64:
             dtype = torch.float64
-        out = torch.empty(len(first), dtype=torch.float64, device=self.source.device)
-        for start in range(0, len(first), _ROWS):
-            part = slice(start, start + _ROWS)
-            gap = self.source[first[part]].to(dtype).sub_(self.source[second[part]].to(dtype)).mul_(self.scale)
-            out[part] = torch.linalg.vecdot(gap, gap).double()
-        return out
+        step = _PAIRS if first.device.type == "cpu" else 1 << 16
+        out = torch.empty(len(first), dtype=dtype, device=first.device)
+        for start in range(0, len(first), step):
+            part = slice(start, start + step)
+            gap = self.source.index_select(0, first[part]).to(dtype)
+            gap.sub_(self.source.index_select(0, second[part])).mul_(self.scale)
+            torch.linalg.vector_norm(gap, dim=1, out=out[part])
+        return out.double()
 
 
 def rows_of(columns: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,9 @@
 
 The tree of a small random sample, every other point hung on its nearest sample point. In the order of the
 sample tree's single-linkage leaves, the longest edge between positions i < j is
-max(hang[i], hang[j], max(gap[i..j-1])): a bound for every pair that separates into one part per end.
+max(hang[i], hang[j], max(gap[i..j-1])): hang is the length to the sample point, gap the longest edge between the
+sample points of neighbouring positions. So the bound of a pair separates into one part per end; by the ultrametric
+inequality it stays valid, and shrinks, when hang and gap are read from a better tree later.
 """
 
 from __future__ import annotations
@@ -20,16 +22,15 @@ _ELEMENTS = 1 << 20  # of one block of distances
 
 @dataclass(frozen=True)
 class Seed:
-    """order[p]: the row at position p. hang[p]: squared length to its sample point. gap[p]: between groups at p, p+1.
+    """order[p]: the row at position p; anchor[p]: the position of the sample point that it hangs on.
 
-    ends, squared: the seed tree's edges by position, with their squared lengths (float64).
+    ends, lengths: the seed tree's edges by position, with their lengths lengths (float64).
     """
 
     order: torch.Tensor
-    hang: torch.Tensor
-    gap: torch.Tensor
+    anchor: torch.Tensor
     ends: torch.Tensor
-    squared: torch.Tensor
+    lengths: torch.Tensor
 
 
 def sample_rows(count: int, device) -> torch.Tensor:
@@ -42,24 +43,22 @@ def seed_tree(points: Points, columns: torch.Tensor, sample: torch.Tensor, sampl
     """Hang all points on the sample's tree (`sample_edges`, numbered within the sample) and lay it on a line."""
     device = columns.device
     count = len(points)
-    nearest = _nearest(columns[:count], columns[sample])
+    nearest = _nearest(columns[:count], columns.index_select(0, sample))
     own = torch.arange(len(sample), device=device)
     nearest[sample] = own
     rows = torch.arange(count, device=device)
-    hang = points.squared(rows, sample[nearest], torch.float32)
-    bones = points.squared(sample[sample_edges[:, 0]], sample[sample_edges[:, 1]], torch.float32)
-    place, heights = _leaf_order(sample_edges, bones)
-    group = place[nearest]
+    hang = points.lengths(rows, sample[nearest], torch.float32)
+    bones = points.lengths(sample[sample_edges[:, 0]], sample[sample_edges[:, 1]], torch.float32)
+    group = _leaf_places(sample_edges, bones)[nearest]
     # Within a group from near to far: neighbouring positions then have like bounds.
     order = torch.argsort(hang, stable=True)
     order = order[torch.argsort(group[order], stable=True)]
     position = torch.empty_like(order)
     position[order] = rows
-    group, hang = group[order], hang[order]
-    gap = torch.where(group[1:] != group[:-1], heights[group[:-1].clamp(max=len(heights) - 1)], 0.0)
-    loose = (hang > 0) | (position[sample[nearest[order]]] != rows)
-    ends = torch.cat([torch.stack([rows, position[sample[nearest[order]]]], 1)[loose], position[sample[sample_edges]]])
-    return Seed(order, hang, gap, ends, torch.cat([hang[loose], bones]))
+    anchor = position[sample[nearest[order]]]
+    loose = anchor != rows
+    ends = torch.cat([torch.stack([rows, anchor], 1)[loose], position[sample[sample_edges]]])
+    return Seed(order, anchor, ends, torch.cat([hang[order][loose], bones]))
 
 
 def _nearest(columns: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
@@ -70,31 +69,26 @@ def _nearest(columns: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
     return torch.cat([(columns[at : at + chunk] @ left).min(1).indices for at in range(0, len(columns), chunk)])
 
 
-def _leaf_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Place of each vertex among the leaves of the tree's single linkage, and the merge height after each place."""
-    ranked = torch.argsort(lengths, stable=True)
+def _leaf_places(edges: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Place of each vertex among the leaves of the tree's single linkage."""
+    edges = edges[torch.argsort(lengths, stable=True)].tolist()
     count = len(edges) + 1
-    parent, first, last, size = list(range(count)), list(range(count)), list(range(count)), [1] * count
-    after: list[int] = [-1] * count
-    height = [0.0] * count
-    for (a, b), length in zip(edges[ranked].tolist(), lengths[ranked].tolist(), strict=True):
+    parent, first, last, size, after = *(list(range(count)) for _ in range(3)), [1] * count, [-1] * count
+    for a, b in edges:
         while parent[a] != a:
             parent[a] = a = parent[parent[a]]
         while parent[b] != b:
             parent[b] = b = parent[parent[b]]
         if size[a] < size[b]:
             a, b = b, a
-        after[last[a]], height[last[a]] = first[b], length
+        after[last[a]] = first[b]
         last[a] = last[b]
         size[a] += size[b]
         parent[b] = a
-    root = next(v for v in range(count) if parent[v] == v)
-    line, heights, v = [], [], first[root]
+    line, v = [], first[a] if edges else 0
     while v >= 0:
         line.append(v)
-        heights.append(height[v])
         v = after[v]
     place = torch.empty(count, dtype=torch.int64)
     place[torch.tensor(line)] = torch.arange(count)
-    device = edges.device
-    return place.to(device), torch.tensor(heights[: count - 1] or [0.0], dtype=torch.float64).to(device)
+    return place.to(lengths.device)

@@ -56,8 +56,8 @@ def _distinct_tree(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
         double = points.source.double() * points.scale
         edges, lengths = dense_tree(torch.cdist(double, double, compute_mode="donot_use_mm_for_euclid_dist"))
         return edges, lengths / points.scale
-    edges, squared = _swept_tree(points)
-    return edges, squared.sqrt() / points.scale
+    edges, lengths = _swept_tree(points)
+    return edges, lengths / points.scale
 
 
 def _swept_tree(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,8 +66,8 @@ def _swept_tree(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
     sample = sample_rows(count, columns.device)
     seed = seed_tree(points, columns, sample, _sample_tree(points, columns, sample))
     kept = KeptPairs(points, seed)
-    sweep = Sweep(points, seed, kept.add)
-    columns = torch.cat([columns[seed.order], columns.new_zeros(sweep.length - count, columns.shape[1])])
+    sweep = Sweep(points, seed, kept)
+    columns = torch.cat([columns.index_select(0, seed.order), columns.new_zeros(sweep.length - count, columns.shape[1])])
     columns[count:, -2:] = torch.tensor([FAR, 1.0], device=columns.device)
     sweep.run(columns)
     return kept.tree()
@@ -76,6 +76,6 @@ def _swept_tree(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
 def _sample_tree(points: Points, columns: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
     """A short spanning tree of the sample; any would be valid."""
     if len(sample) > DENSE:
-        return _swept_tree(Points(points.source[sample], points.scale, False))[0]
-    part = columns[sample]
+        return _swept_tree(Points(points.source.index_select(0, sample), points.scale, False))[0]
+    part = columns.index_select(0, sample)
     return dense_tree(rows_of(part) @ part.T)[0]

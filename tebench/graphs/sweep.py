@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import torch
 
+from tebench.graphs.kept_pairs import KeptPairs
 from tebench.graphs.operands import Points, rows_of
 from tebench.graphs.seed import Seed
 
 BASE = 128  # pairs within such a block are compared one by one; a multiple of GROUP
-GROUP = 32  # columns whose least value is looked at first
+GROUP = 32  # columns, at most, whose least value is looked at first
 _RECENTRE = 16  # a stretch whose spread is so many times below its squared offset gets a centre of its own
 
 
 class Sweep:
-    """The sweep over one seed; `keep` is called with positions (K, 2) and float32 values, lower bounds if certified."""
+    """The sweep over one seed; what passes the bound goes to `kept`."""
 
-    def __init__(self, points: Points, seed: Seed, keep):
-        self.points, self.seed, self.keep = points, seed, keep
-        count = len(points)
-        self.count = count
-        self.length = -(-count // BASE) * BASE
+    def __init__(self, points: Points, seed: Seed, kept: KeptPairs):
+        self.points, self.seed, self.kept = points, seed, kept
+        self.count = len(points)
+        self.length = -(-self.count // BASE) * BASE
         device = seed.order.device
-        # Bounds may only be rounded upwards: they come from float32 differences, hence this relative margin.
-        widen = 1 + (points.source.shape[1] + 16) * 2.0**-24 if points.certified else 1.0
         self.hang = torch.zeros(self.length, device=device)
-        self.hang[:count] = seed.hang * widen
         self.gap = torch.zeros(self.length, device=device)
-        self.gap[: count - 1] = seed.gap * widen
         self.tile = 1024 if device.type == "cpu" else 8192
+        self.rows = self.tile
         self.buffer = torch.empty(self.tile * self.tile, device=device)
+        self._tighten()
+
+    def _tighten(self) -> None:
+        """Read the bounds from the best tree so far."""
+        tree = self.kept.improve()
+        anchor = self.seed.anchor
+        here = torch.arange(self.count, device=anchor.device)
+        self.hang[: self.count] = tree.path_maximum(torch.stack([here, anchor], 1))
+        self.gap[: self.count - 1] = tree.path_maximum(torch.stack([anchor[:-1], anchor[1:]], 1))
 
     def run(self, columns: torch.Tensor) -> None:
         """columns: the operand in the seed's order, padded to `length`."""
@@ -48,8 +54,10 @@ class Sweep:
                 for start in range(low, high - size, 2 * size):
                     self._across(start, start + size, min(start + 2 * size, high), columns, offset)
                 size *= 2
+            if self.kept.many:
+                self._tighten()
             return
-        middle = low + (high - low) // (2 * BASE) * BASE
+        middle = low + (1 << (high - low - 1).bit_length() - 1)  # powers of two cut into whole tiles
         self._stretch(low, middle, columns, offset)
         self._stretch(middle, high, columns, offset)
         self._across(low, middle, high, columns, offset)
@@ -59,7 +67,7 @@ class Sweep:
         stop = min(high, self.count)
         if stop - low < BASE:
             return columns, offset
-        part = columns[low - offset : stop - offset]
+        part = columns[low - offset : stop - offset : max(1, (stop - low) // BASE)]  # a glance decides
         squared = part[:, -2].mean()
         offset2 = part[:, :-2].mean(0).square().sum()
         if bool(squared - offset2 > squared / _RECENTRE):
@@ -82,36 +90,56 @@ class Sweep:
 
     def _across(self, low: int, middle: int, high: int, columns: torch.Tensor, offset: int) -> None:
         """Pairs with one end in low..middle-1 and the other in middle..high-1, tile by tile."""
-        reach = self.gap[low:middle].flip(0).cummax(0).values.flip(0)
-        left = torch.maximum(self.hang[low:middle], reach)
-        reach = torch.cat([torch.zeros_like(reach[:1]), self.gap[middle : high - 1].cummax(0).values])
-        right = torch.maximum(self.hang[middle:high], reach)
+        left, right = self._bounds(low, middle, high)
         prepared = []
         for start in range(middle, high, self.tile):
             # Columns of like bounds share a group, so that the group's bound is close to each one's own.
-            bound, rank = right[start - middle : start - middle + self.tile].sort()
-            where = rank + start
-            prepared.append((where, bound, bound.view(-1, GROUP).amax(1), columns[where - offset].T))
-        for start in range(low, middle, self.tile):
-            stop = min(start + self.tile, middle)
+            where = right[start - middle : start - middle + self.tile].argsort()
+            where = where.view(-1, _group_size(len(where))).T.reshape(-1) + start
+            prepared.append((where, columns.index_select(0, where - offset).T))
+        for start in range(low, middle, self.rows):
+            stop = min(start + self.rows, middle)
             rows = rows_of(columns[start - offset : stop - offset])
-            bound_i = left[start - low : stop - low]
-            for where, bound_j, bound_group, block in prepared:
-                lengths = self.buffer[: len(rows) * len(where)].view(len(rows), len(where))
-                torch.mm(rows, block, out=lengths)
-                groups = lengths.view(-1, GROUP)
-                least = groups.amin(1).view(len(rows), -1)
-                hits = (least < torch.maximum(bound_i[:, None], bound_group)).view(-1).nonzero().squeeze(1)
-                values = groups.index_select(0, hits)
-                row = hits // len(bound_group)
-                group = hits - row * len(bound_group)
-                bounds = torch.maximum(bound_i[row][:, None], bound_j.view(-1, GROUP)[group])
-                hit, member = (values < bounds).nonzero().unbind(1)
-                if len(hit):
-                    self._found(
-                        start + row[hit], where[group[hit] * GROUP + member], values[hit, member], columns, offset
-                    )
+            for where, block in prepared:
+                row, column, values = self._tile(rows, block, left[start - low : stop - low], right[where - middle])
+                self._found(start + row, where[column], values, columns, offset)
+            if self.kept.many:
+                self._tighten()
+                left, right = self._bounds(low, middle, high)
+
+    def _bounds(self, low: int, middle: int, high: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """a_i of low..middle-1 and b_j of middle..high-1."""
+        reach = self.gap[low:middle].flip(0).cummax(0).values.flip(0)
+        left = torch.maximum(self.hang[low:middle], reach)
+        reach = torch.cat([torch.zeros_like(reach[:1]), self.gap[middle : high - 1].cummax(0).values])
+        return left, torch.maximum(self.hang[middle:high], reach)
+
+    def _tile(self, rows, block, left, right):
+        """(row, column, value) of the pairs in one tile whose value lies below max(left, right)."""
+        lengths = self.buffer[: len(left) * len(right)].view(len(left), len(right))
+        torch.mm(rows, block, out=lengths)
+        # Group g holds the columns g, g + groups, ...: a minimum over the middle axis reads memory in order.
+        size = _group_size(len(right))
+        groups = len(right) // size
+        right = right.view(size, groups)
+        least = lengths.view(len(left), size, groups).amin(1)
+        hits = (least < torch.maximum(left[:, None], right.amax(0))).view(-1).nonzero().squeeze(1)
+        row = torch.div(hits, groups, rounding_mode="floor")
+        column = hits - row * groups
+        members = torch.arange(0, len(right) * groups, groups, device=hits.device)
+        values = lengths.view(-1).take((row * (size * groups) + column)[:, None] + members)
+        bound = torch.maximum(left[row][:, None], right.T.index_select(0, column))
+        found = (values < bound).view(-1).nonzero().squeeze(1)
+        hit = torch.div(found, size, rounding_mode="floor")
+        return row[hit], column[hit] + (found - hit * size) * groups, values.view(-1)[found]
 
     def _found(self, first, second, values, columns, offset) -> None:
-        norms = columns[:, -2]
-        self.keep(first, second, values, norms[first - offset] + norms[second - offset])
+        if len(first):
+            norms = columns[:, -2]
+            norms = norms[first - offset] + norms[second - offset] if self.points.certified else None
+            self.kept.add(first, second, values, norms)
+
+
+def _group_size(columns: int) -> int:
+    # At least 32 groups side by side keep the minimum vectorised in narrow tiles too.
+    return min(GROUP, columns // 32)
