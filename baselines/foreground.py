@@ -6,9 +6,8 @@ import numpy as np
 
 from tebench.errors import InputError, NotApplicable
 
-LABEL_NAMES = (
-    "class 0, the lowest label, is background and does not count as a structure; the other names are free"
-)  # why a probe of segmentation cannot be blind to which label comes first
+# Why a probe of segmentation cannot be blind to which label comes first.
+LABEL_NAMES = "class 0, the lowest label, is background and does not count as a structure; the other names are free"
 
 
 def foreground_classes(n_classes: int, background: int | None) -> np.ndarray:

@@ -24,8 +24,8 @@ TIE = 1e-12  # squared distances closer than this, relative to the squared lengt
     cost="quadratic",
     invariances=("scale", "rotation", "shift"),
     disagreements=(
-        "transformer-ranker and dbolya/parc leave one sample out and report accuracy: neighbouring voxels of the same "
-        "case answer, and background decides; on 14 overlapping classes accuracy .56 (k = 3)",
+        "dbolya/parc and transformer-ranker report accuracy without looking at cases, so that voxels of the same case "
+        "answer for each other: 53.85 % (k = 1) and micro F1 .5558 (k = 3) on five overlapping classes",
     ),
     exceptions={"label names": LABEL_NAMES},
 )

@@ -44,5 +44,6 @@ def zero_shot(probabilities, labels) -> float:
     if probabilities.shape[1] == 2:
         return dice(labels > labels.min(), probabilities[:, 1] > 0.5, True)
     chosen, foreground = probabilities.argmax(axis=1), np.unique(labels)[1:]
-    table = np.array([[dice(labels == c, chosen == s, True) for s in range(1, probabilities.shape[1])] for c in foreground])
+    sources = range(1, probabilities.shape[1])
+    table = np.array([[dice(labels == c, chosen == s, True) for s in sources] for c in foreground])
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / len(foreground))

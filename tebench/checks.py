@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tebench.errors import MetricError, TebenchError
+from tebench.errors import MetricError, NotApplicable, TebenchError
 from tebench.registry import Metric
 from tebench.scoring import check_value, score_arrays
 
@@ -74,8 +74,12 @@ def value_of(metric: Metric, arrays: Arrays, **changes) -> float:
 
 
 def run_checks(metric: Metric) -> list[Result]:
-    """Every common check that applies to the metric, in a fixed order."""
+    """Every common check that applies to the metric, in a fixed order.
+
+    A metric that has no value by definition declares `exceptions={"value": why}`; it must then refuse everywhere.
+    """
     kind = {"facts": _static_checks, "parts": _pool_checks, "elsewhere": _pool_checks}.get(metric.reads, _array_checks)
+    kind = _refusal_checks if "value" in metric.exceptions else kind
     results = []
     for name, check in (*_fact_checks(metric), *kind(metric)):
         reason = metric.exceptions.get(name) or (metric.monotone if name.startswith("direction") else "")
@@ -97,6 +101,17 @@ def _fact_checks(metric: Metric) -> Iterator[Check]:
     yield "title", lambda: (bool(metric.title.strip()), metric.title)
     yield "paper", lambda: (bool(metric.paper.strip()), metric.paper)
     yield "docstring", lambda: (len(metric.summary) > 10, metric.summary)
+
+
+def _refusal_checks(metric: Metric) -> Iterator[Check]:
+    def refuses():
+        try:
+            return False, f"gave {value_of(metric, make_arrays(1.0)):.6g} and declares that it has no value"
+        except NotApplicable as error:
+            return len(str(error)) > 10, f"not applicable: {error}"
+
+    yield "value", lambda: (True, "")  # reported as excepted, with the reason
+    yield "refusal says why", refuses
 
 
 def _close(a: float, b: float) -> tuple[bool, str]:

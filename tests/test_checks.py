@@ -5,6 +5,7 @@ import pytest
 
 import tebench
 from tebench.checks import make_arrays, run_checks
+from tebench.errors import NotApplicable
 
 
 def failures(metric):
@@ -51,3 +52,16 @@ def test_the_sweep_moves_only_the_means():
     for c in range(3):
         assert np.allclose(shift[near.labels == c], shift[near.labels == c][0])
     assert np.linalg.norm(shift[near.labels == 0][0] - shift[near.labels == 1][0]) == pytest.approx(8.0)
+
+
+def test_a_metric_without_a_value_must_refuse(scratch_registry, facts):
+    def refuses(features, labels):
+        """Refused for want of source data."""
+        raise NotApplicable("needs source data.")
+
+    tebench.metric(name="refusing", **facts, exceptions={"value": "needs source data"})(refuses)
+    tebench.metric(name="pretending", **facts, exceptions={"value": "needs source data"})(lambda features, labels: 1.0)
+    tebench.metric(name="undeclared", **facts)(refuses)
+    assert failures(scratch_registry.get("refusing")) == []
+    assert any("declares that it has no value" in failure for failure in failures(scratch_registry.get("pretending")))
+    assert any("finite float" in failure for failure in failures(scratch_registry.get("undeclared")))
