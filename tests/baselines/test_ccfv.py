@@ -3,7 +3,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 import tebench
-from tebench.baselines.ccfv import ccfv, energy, gaussian, unit, wasserstein
+from tebench.baselines.ccfv import case_energy, ccfv, energy, gaussian, unit, wasserstein
 from tebench.errors import InputError, NotApplicable
 
 RNG = np.random.default_rng(0)
@@ -95,13 +95,23 @@ def test_released_variant_is_the_code_with_its_slips():
     X, y, case = sample()
     released = tebench.score("ccfv", X, y, cases=case, variant="released")
     assert released == pytest.approx(as_coded(X, y, case), rel=1e-9)
-    assert released < tebench.score("ccfv", X, y, cases=case) - 1  # the sum is not a mean
+    assert released == pytest.approx(-3.29, abs=0.005)  # the declared figure
 
 
-def test_released_variety_falls_where_cases_spread():
+def test_declared_figure_of_the_running_sum():
     X, y, case = sample()
-    far = X + 10 * RNG.standard_normal(5) * case[:, None]
-    assert ccfv(far, y, case, variant="released") < ccfv(X, y, case, variant="released")
+    pairs = [(c, i, j) for c in (1, 2) for i in range(4) for j in range(i + 1, 4)]
+    each = [textbook(X[(y == c) & (case == i)], X[(y == c) & (case == j)]) for c, i, j in pairs]
+    first = sum(each[:6])
+    summed = (first * (1 + 1 / 16) + sum(each[6:])) * (1 + 1 / 16)
+    assert as_coded(X, y, case) + np.log(summed) - np.log(np.mean(each)) == pytest.approx(-0.71, abs=0.005)
+
+
+def test_declared_figure_of_the_released_variety():
+    X, _, case = sample()
+    rows = [np.flatnonzero(case == i) for i in range(4)]
+    assert case_energy(X, rows, 1e-3) == pytest.approx(1.12, abs=0.005)
+    assert case_energy(X + 10 * case[:, None], rows, 1e-3) == pytest.approx(0.03, abs=0.005)
 
 
 def test_foreground_names_are_free_and_background_is_chosen():
@@ -137,4 +147,4 @@ def test_no_value_where_nothing_can_be_compared():
     with pytest.raises(NotApplicable, match="no foreground class is present in two cases"):
         ccfv(X[:60], np.r_[np.arange(30) % 2, np.zeros(30, int)], case[:60])
     with pytest.raises(NotApplicable, match="the same in all cases"):
-        ccfv(np.ones_like(X), y, case)
+        ccfv(np.full((100, 2), 0.1), np.arange(100) % 2, np.arange(100) // 33)  # 0.1 has no exact mean
