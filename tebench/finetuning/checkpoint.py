@@ -50,9 +50,7 @@ def restore(path: Path, *, key: str) -> tuple[dict[str, torch.Tensor], dict] | N
             note = json.loads(file.metadata()["tebench"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         # Another torch may round differently: continuing would end in bytes that no single version gives.
-        good = (
-            note["key"] == key and note["torch"] == torch.__version__ and note["digest"] == tensors_hash(tensors)
-        )
+        good = note["key"] == key and note["torch"] == torch.__version__ and note["digest"] == tensors_hash(tensors)
     except Exception as error:
         log.warning("checkpoint %s is damaged (%s): the run starts again.", path, error)
         return None

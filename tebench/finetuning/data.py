@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from tebench.encoders.base import InputSpec, normalise
 from tebench.errors import InputError
@@ -106,8 +106,8 @@ class Patches:
         plan = self.plan(step, index)
         case = self.cases[plan["case"]]
         grid = _grid(plan["start"], plan["matrix"], self.protocol.patch, case.labels.shape[1:])
-        image = F.grid_sample(case.image[None], grid, mode="bilinear", align_corners=True)[0]
-        labels = F.grid_sample(case.labels[None], grid, mode="nearest", align_corners=True)[0, 0]
+        image = functional.grid_sample(case.image[None], grid, mode="bilinear", align_corners=True)[0]
+        labels = functional.grid_sample(case.labels[None], grid, mode="nearest", align_corners=True)[0, 0]
         return self._intensity(image, case.scale, plan), labels.to(torch.int64)
 
     def _intensity(self, image, scale, plan) -> torch.Tensor:
@@ -116,7 +116,7 @@ class Patches:
         inside = image != 0
         values = ((image - low) / width).clamp(min=0.0).pow(plan["gamma"])
         field = torch.from_numpy(plan["bias"])[None, None]
-        field = F.interpolate(field, size=image.shape[1:], mode="trilinear", align_corners=True)[0]
+        field = functional.interpolate(field, size=image.shape[1:], mode="trilinear", align_corners=True)[0]
         values = values * (field + math.log(plan["gain"])).exp()
         draw = torch.Generator().manual_seed(plan["noise_seed"])
         values = values + plan["noise"] * torch.randn(image.shape[1:], generator=draw)

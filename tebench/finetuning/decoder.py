@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from tebench.encoders.base import Stage
 from tebench.encoders.network import Encoder
@@ -14,13 +14,14 @@ from tebench.errors import InputError
 class LightDecoder(nn.Module):
     """Feature pyramid over the encoder stages, logits at full resolution.
 
-    One level for every power of two from `finest` to `deepest` (or the deepest stage). A stage enters its level
-    through instance normalisation (the encoders' feature scales then do not matter) and a 1x1x1 lateral of `width` channels; a stage finer than `finest` through a lateral whose kernel and stride
-    bridge the gap (2x2x2 from stride 1 to 2). Levels deeper than the encoder are pooled from the last one, so
-    that shallow and deep encoders are given the same context. Top-down: upsample, add, 3x3x3 convolution. The
-    finest level gives `finest`^3 logits a cell, rearranged to full resolution.
+    One level for every power of two from `finest` to `deepest` (or to the deepest stage). A stage enters its
+    level through instance normalisation (the encoders' feature scales then do not matter) and a 1x1x1 lateral
+    of `width` channels; a stage finer than `finest` through a lateral whose kernel and stride bridge the gap
+    (2x2x2 from stride 1 to 2). Levels deeper than the encoder are pooled from the last one, so that shallow and
+    deep encoders are given the same context. Top-down: upsample, add, 3x3x3 convolution. The finest level gives
+    `finest`^3 logits a cell for each class, rearranged to full resolution.
 
-    image_lateral: the input image is one more stage of stride 1, so that structures finer than the
+    image_channels: if not 0, the input image is one more stage of stride 1, so that structures finer than the
     encoder's first stage (stride 4 in deepbet) can be reached by every encoder alike.
     """
 
@@ -67,12 +68,12 @@ class LightDecoder(nn.Module):
             sums[level] = sums[level] + lateral if level in sums else lateral
         for level in self.levels:
             if level > max(sums):
-                sums[level] = F.avg_pool3d(sums[level // 2], 2)
+                sums[level] = functional.avg_pool3d(sums[level // 2], 2)
         total = None
         for level in reversed(self.levels):
             if total is not None:
                 size = tuple(edge // level for edge in image.shape[2:])
-                total = F.interpolate(total, size=size, mode="trilinear", align_corners=False)
+                total = functional.interpolate(total, size=size, mode="trilinear", align_corners=False)
                 total = total + sums[level] if level in sums else total
             else:
                 total = sums[level]

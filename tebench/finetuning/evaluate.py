@@ -16,9 +16,7 @@ def dice_table(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> lis
         labels.astype(np.int64).ravel() * n_classes + predicted.astype(np.int64).ravel(), minlength=n_classes**2
     ).reshape(n_classes, n_classes)
     true, said = joint.sum(1), joint.sum(0)
-    return [
-        float(2 * joint[k, k] / (true[k] + said[k])) if true[k] else None for k in range(1, n_classes)
-    ]
+    return [float(2 * joint[k, k] / (true[k] + said[k])) if true[k] else None for k in range(1, n_classes)]
 
 
 def test_dice(

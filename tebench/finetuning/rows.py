@@ -28,6 +28,8 @@ COLUMNS = (
     "weights_hash",
 )  # fmt: skip
 VOLUME_COLUMNS = ("protocol", "encoder", "task", "seed", "volume", "class", "dice")
+# Beside the results: records of failed runs, and results of older versions; neither is collected.
+FAILED, SUPERSEDED = "failed-", "superseded"
 _IDENTITY = ["protocol", "encoder", "task", "seed"]
 
 
@@ -68,7 +70,7 @@ def read_result(path: Path, key: str | None = None) -> dict:
     except (KeyError, TypeError, ValueError):
         good = False
     if not good:
-        raise CacheError(f"{path} is damaged: it does not match its own digest. Run the job again to have it made again.")
+        raise CacheError(f"{path} is damaged: it does not match its own digest. Run the job again: it is made anew.")
     if key is not None and content["key"] != key:
         raise CacheError(f"{path} holds the result of another run.")
     return content
@@ -77,24 +79,34 @@ def read_result(path: Path, key: str | None = None) -> dict:
 def collect(folder: Path):
     """(rows, volumes): every result under `folder` as two pandas frames, in one fixed order.
 
-    Refuses damaged files, and two results for one protocol, encoder, task and seed (say of two versions of a
-    task): rows that do not belong together never mix.
+    Refuses damaged files, and results of two versions of one protocol, encoder or task: rows that do not belong
+    together never mix.
     """
     import pandas as pd
 
-    files = sorted(path for path in Path(folder).rglob("*.json") if not path.name.startswith(("failed-", ".")))
+    files = [path for path in sorted(Path(folder).rglob("*.json")) if _is_result(path)]
     contents = [read_result(path) for path in files]
     rows = pd.DataFrame([content["row"] for content in contents], columns=list(COLUMNS))
-    twice = rows[rows.duplicated(_IDENTITY, keep=False)]
-    if len(twice):
-        names = ", ".join(str(files[index]) for index in twice.index)
-        raise InputError(f"several results for one protocol, encoder, task and seed; keep one of each: {names}.")
+    for group, version in (
+        (_IDENTITY, "protocol_hash"),
+        (["protocol"], "protocol_hash"),
+        (["protocol", "encoder"], "encoder_fingerprint"),
+        (["protocol", "task"], "task_fingerprint"),
+    ):
+        mixed = rows.groupby(group)[version].transform("nunique" if group is not _IDENTITY else "size") > 1
+        if mixed.any():
+            names = ", ".join(str(path) for path, bad in zip(files, mixed, strict=True) if bad)
+            raise InputError(f"results of several versions of one {group[-1]}; keep those of one: {names}.")
     volumes = pd.DataFrame(
         [volume for content in contents for volume in content["volumes"]], columns=list(VOLUME_COLUMNS)
     )
     rows = rows.sort_values(["protocol", "task", "encoder", "seed"]).reset_index(drop=True)
     order = ["protocol", "task", "encoder", "seed", "volume", "class"]
     return rows, volumes.sort_values(order).reset_index(drop=True)
+
+
+def _is_result(path: Path) -> bool:
+    return not path.name.startswith((FAILED, ".")) and path.parent.name != SUPERSEDED
 
 
 def write_csvs(folder: Path, out: Path, name: str = "starter") -> tuple[Path, Path]:

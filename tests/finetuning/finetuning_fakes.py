@@ -7,8 +7,8 @@ from torch import nn
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.network import Encoder
 from tebench.errors import unknown_name
+from tebench.finetuning.cell import Sources
 from tebench.finetuning.protocol import Protocol
-from tebench.finetuning.runs import Sources
 from tebench.tasks.base import Case, Task
 
 QUICK = {
@@ -37,7 +37,7 @@ def blobs(case_id: str) -> Case:
     for label, value in ((1, 180.0), (2, 30.0)):
         if case_id == "half" and label == 2:
             continue
-        x, y, z = rng.integers(2, 8, 3) + [0, 7 if label == 2 else 0, 0]
+        x, y, z = rng.integers(2, 8, 3) + np.array([0, 7 if label == 2 else 0, 0])
         labels[x : x + 6, y : y + 6, z : z + 6] = label
         image[x : x + 6, y : y + 6, z : z + 6] = value
     image += np.where(image > 0, rng.normal(0, 4, image.shape), 0).astype(np.float32)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from finetuning_fakes import load_task, quick
-from torch.nn import functional as F
+from torch.nn import functional
 
 from tebench.encoders.base import InputSpec
 from tebench.finetuning.evaluate import at_floor, dice_table, summarise, test_dice
@@ -43,7 +43,7 @@ def test_sliding_windows_give_a_full_dice_to_a_perfect_network():
 def loss_by_one_hot(logits, labels, weights):
     """The same formula, written the long way."""
     p = logits.double().softmax(1)
-    hot = F.one_hot(labels, p.shape[1]).movedim(-1, 1).double()
+    hot = functional.one_hot(labels, p.shape[1]).movedim(-1, 1).double()
     w = (hot * weights.double().view(1, -1, 1, 1, 1)).sum(1)
     entropy = -(w * (hot * p).sum(1).log()).sum() / w.sum()
     overlap, said, true = ((t).sum((0, 2, 3, 4)) for t in (p * hot, p, hot))
@@ -64,7 +64,7 @@ def test_loss_matches_its_formula_and_ignores_absent_classes_in_dice():
 def test_loss_falls_for_a_perfect_answer_and_is_finite_without_foreground():
     labels = torch.zeros(1, 4, 4, 4, dtype=torch.int64)
     labels[0, :2] = 1
-    perfect = 20.0 * F.one_hot(labels, 2).movedim(-1, 1).float()
+    perfect = 20.0 * functional.one_hot(labels, 2).movedim(-1, 1).float()
     weights = torch.ones(2)
     assert dice_cross_entropy(perfect, labels, weights) < 1e-3 < dice_cross_entropy(-perfect, labels, weights)
     assert torch.isfinite(dice_cross_entropy(perfect, torch.zeros_like(labels), weights))

@@ -1,5 +1,6 @@
 import json
 import math
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -7,7 +8,9 @@ from finetuning_fakes import SOURCES, quick
 
 from tebench.errors import CacheError, InputError, UnknownNameError
 from tebench.finetuning import rows
+from tebench.finetuning.cell import _package_hashes
 from tebench.finetuning.runs import collect, plan, run_grid
+from tebench.finetuning.workers import Report, _bury
 from tebench.storage import read_json
 
 SHORT = {"steps": 4}
@@ -33,7 +36,8 @@ def test_rows_have_the_declared_columns_and_order(finished):
     assert table[["encoder", "seed"]].values.tolist() == [["other", 0], ["other", 1], ["tiny", 0], ["tiny", 1]]
     assert len(report.done) == 4 and not report.failed
     first = table.iloc[0]
-    assert (first.protocol, first.task, first.metric, first.steps, first.device) == ("quick-v0", "blobs", "dsc", 4, "cpu")
+    expected = ["quick-v0", "blobs", "dsc", 4, "cpu"]
+    assert first[["protocol", "task", "metric", "steps", "device"]].tolist() == expected
     assert first.encoder_fingerprint == "print-of-other" and first.task_fingerprint == "print-of-blobs"
     assert table.value.between(0, 1).all() and (table.seconds > 0).all() and first.machine
     assert len(volumes) == 4 * 2 * 2
@@ -86,10 +90,23 @@ def test_a_damaged_result_is_refused_then_made_again(tmp_path, damage):
     assert read_json(path)["digest"] == good["digest"]
 
 
-def test_results_of_two_versions_of_a_protocol_do_not_mix(tmp_path):
+def test_results_of_another_version_are_set_aside_and_taken_back(tmp_path, caplog):
     grid(tmp_path, encoders=["tiny"], seeds=[0])
-    grid(tmp_path, encoders=["tiny"], seeds=[0], decoder_lr=0.01)
-    with pytest.raises(InputError, match="several results for one protocol"):
+    old = collect(tmp_path)[0]
+    grid(tmp_path, encoders=["other"], seeds=[1], decoder_lr=0.01)
+    assert "set aside" in caplog.text and collect(tmp_path)[0].encoder.tolist() == ["other"]
+    report = grid(tmp_path, encoders=["tiny"], seeds=[0])
+    assert report.found == ["blobs-tiny-seed0"] and not report.done
+    pd.testing.assert_frame_equal(collect(tmp_path)[0], old)
+
+
+def test_rows_of_two_versions_never_mix(tmp_path):
+    for folder, rate in (("one", 0.02), ("two", 0.01)):
+        grid(tmp_path / folder, encoders=["tiny"], seeds=[0 if folder == "one" else 1], decoder_lr=rate)
+    with pytest.raises(InputError, match="several versions of one protocol"):
+        collect(tmp_path)
+    grid(tmp_path / "three", encoders=["tiny"], seeds=[0])
+    with pytest.raises(InputError, match="several versions of one seed"):
         collect(tmp_path)
 
 
@@ -110,13 +127,13 @@ def test_an_empty_folder_gives_empty_frames(tmp_path):
 
 
 def test_bad_arguments_are_named(tmp_path):
-    with pytest.raises(UnknownNameError, match="encoder 'tine'.*Did you mean 'tiny'"):
+    with pytest.raises(UnknownNameError, match=r"encoder 'tine'.*Did you mean 'tiny'"):
         grid(tmp_path, encoders=["tine"])
-    with pytest.raises(UnknownNameError, match="task 'blob'.*Did you mean 'blobs'"):
+    with pytest.raises(UnknownNameError, match=r"task 'blob'.*Did you mean 'blobs'"):
         grid(tmp_path, tasks=["blob"])
     with pytest.raises(InputError, match="seeds must be whole numbers"):
         grid(tmp_path, seeds=[-1])
-    with pytest.raises(InputError, match="encoders: give at least one, each once"):
+    with pytest.raises(InputError, match=r"encoders: give at least one, each once"):
         grid(tmp_path, encoders=["tiny", "tiny"])
     with pytest.raises(InputError, match="workers"):
         grid(tmp_path, workers=0)
@@ -127,3 +144,26 @@ def test_a_value_that_is_not_finite_is_never_read(tmp_path):
     with pytest.raises(ValueError):
         rows.write_result(tmp_path / "a.json", row, [], "k", {"seed": 0})
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_killed_worker_fails_its_run_and_the_rest_without_workers(tmp_path):
+    made = plan(quick(), ["tiny", "other"], ["blobs"], [0, 1], folder=tmp_path, sources=SOURCES)
+    named = {run.name: run for run in made}
+    first, second, *rest = named
+    dead, alive = SimpleNamespace(name="w0", exitcode=-9), SimpleNamespace(name="w1", exitcode=None)
+    at_work, open_runs, report = {"w0": first, "w1": second}, set(named), Report(tmp_path)
+    _bury([dead, alive], at_work, named, open_runs, report)
+    assert open_runs == {second, *rest} and "exit code -9" in report.failed[first]
+    alive.exitcode = 1
+    _bury([dead, alive], at_work, named, open_runs, report)
+    assert not open_runs and "exit code 1" in report.failed[second] and "no worker" in report.failed[rest[0]]
+    assert len(list(tmp_path.rglob("failed-*.json"))) == 4
+
+
+def test_packages_that_encoder_and_task_name_are_hashed_into_the_row():
+    from tebench.assets import catalogue
+
+    encoder = SimpleNamespace(facts=SimpleNamespace(source="deepbet 1.0.2, data/models/model.pt"))
+    task = SimpleNamespace(facts={"source": "a template", "packages": ["nilearn"]})
+    text = _package_hashes(encoder, task)
+    assert text == " ".join(f"{name}={catalogue.fingerprint(name)[:16]}" for name in ("deepbet", "nilearn"))

@@ -27,7 +27,9 @@ def test_logits_have_full_resolution_for_any_strides(shapes, image_channels):
 def test_every_stage_and_the_image_reach_the_logits():
     made = decoder((4, 1), (6, 4), (6, 4), (8, 8))
     image = torch.rand(1, 1, 16, 16, 16, requires_grad=True)
-    maps = [torch.rand(1, c, 16 // s, 16 // s, 16 // s, requires_grad=True) for c, s in ((4, 1), (6, 4), (6, 4), (8, 8))]
+    maps = [
+        torch.rand(1, c, 16 // s, 16 // s, 16 // s, requires_grad=True) for c, s in ((4, 1), (6, 4), (6, 4), (8, 8))
+    ]
     made(image, maps)[0, 1, 8, 8, 8].backward()
     assert all(tensor.grad.abs().sum() > 0 for tensor in [image, *maps])
 

@@ -52,7 +52,7 @@ def test_a_mirrored_patch_is_the_crop_reversed_along_the_first_axis():
 
 
 def test_patches_hold_the_oversampled_foreground():
-    made = patches(foreground=1.0, patch=8)
+    made = patches(foreground=1.0, patch=8, decoder_deepest=4)
     assert all((made.batch(step)[1] > 0).flatten(1).any(1).all() for step in range(10))
 
 

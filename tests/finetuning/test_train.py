@@ -90,7 +90,7 @@ def test_schedule_warms_up_to_one_and_falls_to_zero():
 
 
 def test_divergence_names_task_step_and_cure():
-    with pytest.raises(TebenchError, match="blobs.*seed 0 diverged at step .*Lower encoder_lr"):
+    with pytest.raises(TebenchError, match=r"blobs.*seed 0 diverged at step .*Lower encoder_lr"):
         trained(encoder_lr=1e30, decoder_lr=1e30)
 
 
@@ -103,7 +103,7 @@ SCRIPT = """
 from finetuning_fakes import SOURCES, quick
 from tebench.finetuning.runs import run_grid
 if __name__ == "__main__":
-    run_grid(quick(steps=150), ["tiny", "other"], ["blobs"], [0], folder={folder!r}, workers=2, every=10,
+    run_grid(quick(steps=80), ["tiny", "other"], ["blobs"], [0], folder={folder!r}, workers=2, every=10,
              progress=False, sources=SOURCES)
 """
 
@@ -126,7 +126,7 @@ def test_ctrl_c_in_worker_processes_then_resume_gives_the_same_result(tmp_path):
         [sys.executable, tmp_path / "grid.py"], env={**os.environ, "PYTHONPATH": paths}, start_new_session=True,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    runs = plan(quick(steps=150), ["tiny", "other"], ["blobs"], [0], folder=tmp_path / "broken", sources=SOURCES)
+    runs = plan(quick(steps=80), ["tiny", "other"], ["blobs"], [0], folder=tmp_path / "broken", sources=SOURCES)
     deadline = time.monotonic() + 120
     while not any(run.checkpoint.exists() for run in runs):
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
@@ -137,7 +137,7 @@ def test_ctrl_c_in_worker_processes_then_resume_gives_the_same_result(tmp_path):
     assert group_ends(process.pid), "a worker outlives the grid"
     assert not all(run.path.exists() for run in runs), "it was interrupted in the middle"
     options = {"workers": 1, "progress": False, "sources": SOURCES}
-    grid = (quick(steps=150), ["tiny", "other"], ["blobs"], [0])
+    grid = (quick(steps=80), ["tiny", "other"], ["blobs"], [0])
     run_grid(*grid, folder=tmp_path / "broken", **options)
     run_grid(*grid, folder=tmp_path / "whole", **options)
     whole = plan(*grid, folder=tmp_path / "whole", sources=SOURCES)
