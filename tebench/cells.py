@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,32 +110,91 @@ def read_cell(path: Path) -> dict | None:
         return None
 
 
-def score_encoder(
-    requests: Iterable[Request],
-    task: str,
-    encoder: str,
-    header: dict,
-    load: Callable[[], "tebench.features.sample.FeatureSet"],
-    folder: Path,
-) -> list[dict]:
-    """Cells of one (encoder, task) for all requested metrics; features load once, and only if needed.
+def score_all(
+    requests: list[Request], folders: dict[tuple[str, str], Path], cells: Path, *, workers: int = 1, plugins=(),
+    progress: bool = True,
+) -> dict[tuple[str, str], list[dict]]:  # fmt: skip
+    """Cells of every requested metric for every (task, encoder) feature folder.
 
-    header: feature_hash, label_hash, facts of the feature cache.   load: reads the cache.
-    Metrics that are defined over a pool are left to `tebench.pool`.
+    What is on disk is read; the rest is computed in worker processes, one (task, encoder) each, so that
+    features load and moments form once. Metrics that are defined over a pool are left to `tebench.pool`.
     """
-    cells, view = [], None
-    for request in requests:
-        if request.metric.reads in POOL_LEVEL:
-            continue
-        path = cell_path(folder, request, task, encoder, header)
-        cell = read_cell(path)
+    from tqdm import tqdm
+
+    from tebench.features import cache
+
+    headers = {pair: cache.header(folder) for pair, folder in folders.items()}
+    missing = [pair for pair in folders if any(c is None for c in _on_disk(requests, *pair, headers[pair], cells))]
+    jobs = [(pair, folders[pair], headers[pair], cells, [_spell(r) for r in requests], plugins) for pair in missing]
+    with tqdm(total=len(jobs), desc="scoring", unit="encoder", disable=not (progress and jobs)) as bar:
+        done = dict(_each(jobs, workers, bar))
+    return {pair: done.get(pair) or _on_disk(requests, *pair, headers[pair], cells) for pair in folders}
+
+
+def _each(jobs: list, workers: int, bar):
+    if workers == 1 or len(jobs) < 2:
+        for job in jobs:
+            yield _score_pair(job)
+            bar.update()
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as executor:
+        futures = [executor.submit(_score_pair, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+                bar.update()
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    """A worker computes on one thread (a shared machine spins otherwise) and leaves Ctrl-C to its parent."""
+    import os
+    import signal
+
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+def _spell(request: Request) -> tuple:
+    """A request as plain values, for another process: functions of plugins do not pickle."""
+    return request.metric.name, request.parameters, request.stages, request.seed
+
+
+def _score_pair(job) -> tuple[tuple[str, str], list[dict]]:
+    """All cells of one (task, encoder), computed where missing and written at once."""
+    from tebench.features import cache
+    from tebench.registry import get, load_plugins
+
+    (task, encoder), folder, header, cells, spelled, plugins = job
+    load_plugins(plugins)
+    requests = [Request(get(name), parameters, stages, seed) for name, parameters, stages, seed in spelled]
+    view, found = None, []
+    for request, cell in zip(_direct(requests), _on_disk(requests, task, encoder, header, cells), strict=True):
         if cell is None:
-            view = view or FeatureView(load, task)
+            view = view or FeatureView(lambda: cache.read(folder, verify=False), task)
             cell = _compute(request, task, encoder, header, view)
             if cell["status"] != "failed":  # a failure is reported, never kept
+                path = cell_path(cells, request, task, encoder, header)
                 storage.write_json(path, {**cell, "checksum": storage.hash_json(cell)})
-        cells.append(cell)
-    return cells
+        found.append(cell)
+    return (task, encoder), found
+
+
+def _direct(requests: Iterable[Request]) -> list[Request]:
+    return [request for request in requests if request.metric.reads not in POOL_LEVEL]
+
+
+def _on_disk(requests, task: str, encoder: str, header: dict, cells: Path) -> list[dict | None]:
+    return [read_cell(cell_path(cells, request, task, encoder, header)) for request in _direct(requests)]
 
 
 def _compute(request: Request, task: str, encoder: str, header: dict, view: "FeatureView") -> dict:

@@ -22,7 +22,7 @@ def looks_of(encoders) -> dict[str, Look]:
     found = {}
     for name in encoders:
         facts = catalogue.facts(name)
-        found[name] = Look(name, facts.architecture, not facts.pretraining.startswith("none"))
+        found[name] = Look(name, facts.architecture.split(",")[0], not facts.pretraining.startswith("none"))
     return found
 
 
