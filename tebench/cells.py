@@ -38,7 +38,7 @@ class Request:
     seed: int = 0
 
     @classmethod
-    def make(cls, metric: Metric, given: dict, stages: str | None, seed: int) -> "Request":
+    def make(cls, metric: Metric, given: dict, stages: str | None, seed: int) -> Request:
         """All parameters checked; the run's seed reaches a metric's own `seed` unless that was given."""
         parameters = metric.complete(given)
         if "seed" in parameters and parameters["seed"] == metric.parameters["seed"].default:
@@ -71,7 +71,8 @@ def versions() -> dict[str, str]:
 def _shared_code_hash() -> str:
     """Hash of the code that every score runs through besides its metric's own file."""
     root = Path(__file__).parent
-    files = [*(root / name for name in ("scoring.py", "cells.py", "moments.py")), *sorted((root / "graphs").glob("*.py"))]
+    files = [root / name for name in ("scoring.py", "cells.py", "moments.py")]
+    files += sorted((root / "graphs").glob("*.py"))
     return storage.hash_json([storage.sha256_file(file) for file in files])
 
 
@@ -197,7 +198,7 @@ def _on_disk(requests, task: str, encoder: str, header: dict, cells: Path) -> li
     return [read_cell(cell_path(cells, request, task, encoder, header)) for request in _direct(requests)]
 
 
-def _compute(request: Request, task: str, encoder: str, header: dict, view: "FeatureView") -> dict:
+def _compute(request: Request, task: str, encoder: str, header: dict, view: FeatureView) -> dict:
     metric = request.metric
     status, reason, score, components = "ok", "", None, {}
     with Meter() as meter:

@@ -194,7 +194,8 @@ def _degenerate_checks(metric: Metric, arrays: Arrays) -> Iterator[Check]:
     }
     for name, change in inputs.items():
         yield f"degenerate: {name}", lambda change=change: _survives(lambda: value_of(metric, arrays, **change))
-    two = Arrays(arrays.features[tiny], np.array([0, 1]), np.array([0, 0]), np.array([[0, 1]]), arrays.probabilities[tiny])
+    labels, cases, patches = np.array([0, 1]), np.array([0, 0]), np.array([[0, 1]])
+    two = Arrays(arrays.features[tiny], labels, cases, patches, arrays.probabilities[tiny])
     yield "degenerate: two points", lambda: _survives(lambda: value_of(metric, two))
     yield "degenerate: one class", lambda: _refuses(lambda: value_of(metric, arrays, labels=np.zeros(240, int)))
     bad = arrays.features.copy()
@@ -239,7 +240,7 @@ def _pool_checks(metric: Metric) -> Iterator[Check]:
         return np.asarray(metric.function(parts, 5, **given))
 
     everyone, order = np.arange(6), np.array([3, 1, 5, 0, 2, 4])
-    yield "finite values", lambda: (call(everyone).shape == (6,) and np.isfinite(call(everyone)).all(), str(call(everyone)))
+    yield "finite values", lambda: (bool(np.isfinite(v := call(everyone)).all()) and v.shape == (6,), str(v))
     yield "same seed, same value", lambda: (np.array_equal(call(everyone), call(everyone)), "twice")
     yield "pool order", lambda: (np.allclose(call(everyone)[order], call(order), rtol=TOLERANCE), "permuted pool")
 
@@ -248,6 +249,7 @@ def _pool_checks(metric: Metric) -> Iterator[Check]:
         table[2] = table.max(axis=0) + 1
         values = call(everyone)
         table[2] = saved
-        return _oriented(metric, values[2]) >= max(_oriented(metric, v) for v in values), "best in every part ranks first"
+        ranks_first = _oriented(metric, values[2]) >= max(_oriented(metric, v) for v in values)
+        return ranks_first, "an encoder that is best in every part ranks first"
 
     yield "direction: best in every part is best", best_wins

@@ -27,9 +27,9 @@ import logging
 import math
 import pkgutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 from tebench.errors import InputError, unknown_name
 from tebench.parameters import Parameter, complete, keyword_parameters

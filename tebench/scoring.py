@@ -65,7 +65,7 @@ def check_value(metric: Metric, value, n_classes: int | None) -> float:
     except (TypeError, ValueError) as error:
         raise MetricError(f"metric {metric.name}: returned {type(value).__name__}, expected one float.") from error
     if not math.isfinite(value):
-        raise MetricError(f"metric {metric.name}: returned {value}; it must return a finite float or raise NotApplicable.")
+        raise MetricError(f"metric {metric.name}: returned {value}; expected a finite float, or NotApplicable raised.")
     low, high = metric.bounds(n_classes) if n_classes else (-math.inf, math.inf)
     slack = 1e-9 * max(1.0, abs(value))
     if not low - slack <= value <= high + slack:

@@ -5,9 +5,9 @@ import os
 # Before torch or BLAS start: two spinning threads on a shared machine are slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # noqa: E402
+import pytest
 
-from tebench import registry  # noqa: E402
+from tebench import registry
 
 
 @pytest.fixture

