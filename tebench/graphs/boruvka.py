@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from tebench.errors import InputError
-from tebench.graphs.checks import as_tensor, give_back, in_order
+from tebench.graphs.checks import as_tensor, give_back, in_order, true_places
 
 _NONE = torch.iinfo(torch.int64).max
 
@@ -58,10 +58,10 @@ def forest_of_edges(ends: torch.Tensor, lengths: torch.Tensor, count: int) -> Fo
     first, second = ends.unbind(1)
     chosen, joins, costs = [], [], []
     while True:
-        apart = (first != second).nonzero().squeeze(1)
+        apart = true_places(first != second)
         if not len(apart):
             break
-        first, second, key = first[apart], second[apart], key[apart]
+        first, second, key = (part.take(apart) for part in (first, second, key))
         least = torch.full((count,), _NONE, dtype=torch.int64, device=ends.device)
         least.scatter_reduce_(0, first, key, "amin").scatter_reduce_(0, second, key, "amin")
         itself = torch.arange(count, device=ends.device)

@@ -52,6 +52,13 @@ def give_back(like, *results: torch.Tensor) -> tuple:
     return tuple(result.cpu().numpy() for result in results)
 
 
+def true_places(mask: torch.Tensor) -> torch.Tensor:
+    """Flat indices of the true elements, ascending."""
+    if mask.device.type == "cpu":  # numpy scans flags about five times faster
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.reshape(-1).nonzero().squeeze(1)
+
+
 def in_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Edges as (i, j) with i < j, sorted by length, then i, then j: one order whatever the algorithm did."""
     low, high = edges.amin(1), edges.amax(1)

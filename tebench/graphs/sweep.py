@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import torch
 
+from tebench.graphs.checks import true_places
 from tebench.graphs.kept_pairs import KeptPairs
 from tebench.graphs.operands import Points, rows_of
 from tebench.graphs.seed import Seed
 
-BASE = 128  # pairs within such a block are compared one by one; a multiple of GROUP
-GROUP = 32  # columns, at most, whose least value is looked at first
+BASE = 128  # pairs within such a block are compared one by one; a multiple of 32
+GROUP = 16  # columns, at most, whose least value is looked at first
 _RECENTRE = 16  # a stretch whose spread is so many times below its squared offset gets a centre of its own
 
 
@@ -101,8 +102,8 @@ class Sweep:
             stop = min(start + self.rows, middle)
             rows = rows_of(columns[start - offset : stop - offset])
             for where, block in prepared:
-                row, column, values = self._tile(rows, block, left[start - low : stop - low], right[where - middle])
-                self._found(start + row, where[column], values, columns, offset)
+                row, column, values = self._tile(rows, block, left[start - low : stop - low], right.index_select(0, where - middle))
+                self._found(start + row, where.index_select(0, column), values, columns, offset)
             if self.kept.many:
                 self._tighten()
                 left, right = self._bounds(low, middle, high)
@@ -123,20 +124,21 @@ class Sweep:
         groups = len(right) // size
         right = right.view(size, groups)
         least = lengths.view(len(left), size, groups).amin(1)
-        hits = (least < torch.maximum(left[:, None], right.amax(0))).view(-1).nonzero().squeeze(1)
+        hits = true_places(least < torch.maximum(left[:, None], right.amax(0)))
         row = torch.div(hits, groups, rounding_mode="floor")
         column = hits - row * groups
         members = torch.arange(0, len(right) * groups, groups, device=hits.device)
         values = lengths.view(-1).take((row * (size * groups) + column)[:, None] + members)
-        bound = torch.maximum(left[row][:, None], right.T.index_select(0, column))
-        found = (values < bound).view(-1).nonzero().squeeze(1)
+        bound = torch.maximum(left.index_select(0, row)[:, None], right.T.contiguous().index_select(0, column))
+        found = true_places(values < bound)
         hit = torch.div(found, size, rounding_mode="floor")
-        return row[hit], column[hit] + (found - hit * size) * groups, values.view(-1)[found]
+        column = column.index_select(0, hit) + (found - hit * size) * groups
+        return row.index_select(0, hit), column, values.view(-1).index_select(0, found)
 
     def _found(self, first, second, values, columns, offset) -> None:
         if len(first):
             norms = columns[:, -2]
-            norms = norms[first - offset] + norms[second - offset] if self.points.certified else None
+            norms = norms.take(first - offset) + norms.take(second - offset) if self.points.certified else None
             self.kept.add(first, second, values, norms)
 
 
