@@ -26,10 +26,6 @@ from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
 
-# Windows computed together. Fixed for a kind of device, so that a rerun gives the same bytes. On a CPU more
-# than one costs memory and saves nothing.
-WINDOWS_TOGETHER = {"cpu": 1, "cuda": 4}
-
 
 def extract(
     task: Task,
@@ -126,7 +122,7 @@ class _Extraction:
         shown.case(len(plan))
         n = len(volume.positions)
         out = {stage.name: np.empty((n, stage.channels), np.float32) for stage in self.network.stages}
-        together = WINDOWS_TOGETHER.get(self.device.split(":")[0], 1)
+        together = self.network.windows_together(self.patch)
         for begin in range(0, len(plan), together):
             group = plan[begin : begin + together]
             maps, probabilities = self.network(np.stack([self._cut(volume, start) for start, _ in group]))

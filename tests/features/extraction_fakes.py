@@ -59,7 +59,10 @@ def make_sample(task: Task, per_case: int = 50, seed: int = 0, shuffled: bool = 
 
 
 class ConvEncoder(nn.Module):
-    """Three strided convolutions; pause: seconds slept in every pass; broken: the stage that gives NaN."""
+    """Three strided convolutions.
+
+    pause: seconds slept for every window.   broken: the stage that gives NaN.   passes: windows read so far.
+    """
 
     def __init__(self, name: str = "conv", seed: int = 0, patch=(16, 16, 16), pause: float = 0.0, broken: int = -1):
         super().__init__()
@@ -76,8 +79,8 @@ class ConvEncoder(nn.Module):
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
 
     def forward(self, x):
-        self.passes += 1
-        time.sleep(self.pause)
+        self.passes += len(x)
+        time.sleep(self.pause * len(x))
         maps = []
         for index, layer in enumerate(self.layers):
             x = torch.tanh(layer(x))
