@@ -87,7 +87,8 @@ def prepare(arguments: list[str]) -> list[str]:
             for name in names:
                 if name not in options:
                     raise unknown_name(key, name, options)
-        ready.append(argument)
+        # The options of several metrics are an open mapping; Hydra wants additions to one marked.
+        ready.append(f"+{argument}" if key.startswith("metric.options.") else argument)
     _check_metric_options(ready)
     return ready
 

@@ -129,7 +129,8 @@ def test_entry_point_of_an_installed_package(tmp_path):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[tebench.metrics]\nplugged = their_package\n")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import tebench as t; print(t.metrics()['plugged'].title)"
+    path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+    code = f"{path}; import tebench; print(tebench.metrics()['plugged'].title)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "Plugged", done.stderr
     (info / "entry_points.txt").write_text("[tebench.metrics]\nplugged = absent_package\n")
