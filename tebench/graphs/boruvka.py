@@ -40,9 +40,9 @@ class Forest:
         longest = torch.zeros(len(first), dtype=self.costs[0].dtype, device=first.device) if self.costs else None
         for join, cost in zip(self.joins, self.costs, strict=True):
             apart = first != second
-            climbed = torch.maximum(cost[first], cost[second])
+            climbed = torch.maximum(cost.take(first), cost.take(second))
             longest = torch.where(apart, torch.maximum(longest, climbed), longest)
-            first, second = join[first], join[second]
+            first, second = join.take(first), join.take(second)
         return longest
 
 
@@ -66,12 +66,12 @@ def forest_of_edges(ends: torch.Tensor, lengths: torch.Tensor, count: int) -> Fo
         least.scatter_reduce_(0, first, key, "amin").scatter_reduce_(0, second, key, "amin")
         itself = torch.arange(count, device=ends.device)
         target = itself.clone()
-        mine = least[first] == key
-        target[first[mine]] = second[mine]
-        mine = least[second] == key
-        target[second[mine]] = first[mine]
+        mine = true_places(least.take(first) == key)
+        target[first.take(mine)] = second.take(mine)
+        mine = true_places(least.take(second) == key)
+        target[second.take(mine)] = first.take(mine)
         # Two components that chose the same edge point at each other: the smaller is the root.
-        target = torch.where((target[target] == itself) & (itself < target), itself, target)
+        target = torch.where((target.take(target) == itself) & (itself < target), itself, target)
         used = least[(target != itself)]
         chosen.append(used)
         active = least != _NONE
@@ -79,11 +79,11 @@ def forest_of_edges(ends: torch.Tensor, lengths: torch.Tensor, count: int) -> Fo
         place_of = row if listed is None else listed[row]
         costs.append(torch.where(active, lengths[place_of], torch.inf))
         for _ in range(max(count - 1, 1).bit_length()):
-            target = target[target]
+            target = target.take(target)
         root = target == itself
         join = (torch.cumsum(root, 0) - 1)[target]
         joins.append(join)
-        first, second, count = join[first], join[second], int(root.sum())
+        first, second, count = join.take(first), join.take(second), int(root.sum())
     rows = torch.cat(chosen) if chosen else place[:0]
     rows = rows & 0xFFFFFFFF if listed is None else listed[rows]
     return Forest(rows, joins, costs)
