@@ -40,8 +40,13 @@ class Bar:
         )  # fmt: skip
 
     def step(self, name: str, step: int) -> None:
-        self.bar.update(max(step - self.at.get(name, 0), 0))
-        self.at[name] = max(step, self.at.get(name, 0))
+        if name not in self.at:
+            # Steps of an earlier session count as done, not as speed.
+            self.at[name] = step
+            self.bar.initial += step
+            self.bar.n += step
+        self.bar.update(max(step - self.at[name], 0))
+        self.at[name] = max(step, self.at[name])
 
     def finish(self, name: str) -> None:
         self.step(name, self.steps)
@@ -87,10 +92,18 @@ def _worker(runs, messages, sources, device, every) -> None:
     import torch
 
     torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+
+    def tell(name: str, step: int) -> None:
+        if not parent.is_alive():
+            messages.cancel_join_thread()  # nobody reads any more
+            raise SystemExit("the process that started this worker is gone")
+        messages.put(("step", name, step))
+
     while (run := runs.get()) is not None:
         messages.put(("start", run.name, multiprocessing.current_process().name))
         try:
-            execute_run(run, sources, device, every, lambda step, run=run: messages.put(("step", run.name, step)))
+            execute_run(run, sources, device, every, lambda step, run=run: tell(run.name, step))
         except Exception:
             messages.put(("failed", run.name, traceback.format_exc()))
         else:

@@ -10,7 +10,7 @@ from tebench.errors import CacheError, InputError, UnknownNameError
 from tebench.finetuning import rows
 from tebench.finetuning.cell import _package_hashes
 from tebench.finetuning.runs import collect, plan, run_grid
-from tebench.finetuning.workers import Report, _bury
+from tebench.finetuning.workers import Bar, Report, _bury
 from tebench.storage import read_json
 
 SHORT = {"steps": 4}
@@ -167,3 +167,12 @@ def test_packages_that_encoder_and_task_name_are_hashed_into_the_row():
     task = SimpleNamespace(facts={"source": "a template", "packages": ["nilearn"]})
     text = _package_hashes(encoder, task)
     assert text == " ".join(f"{name}={catalogue.fingerprint(name)[:16]}" for name in ("deepbet", "nilearn"))
+
+
+def test_the_bar_counts_resumed_steps_as_done_but_not_as_speed():
+    with Bar(quick(steps=10), 3, 1, True) as bar:
+        bar.step("a", 4)
+        bar.step("a", 5)
+        bar.step("b", 0)
+        bar.finish("b")
+        assert (bar.bar.n, bar.bar.initial, bar.bar.total) == (25, 14, 30)
