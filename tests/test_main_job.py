@@ -153,3 +153,14 @@ def test_storage_leaves_nothing_half_written(tmp_path):
         path.write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_python_examples_of_the_readme_run(run, monkeypatch):
+    monkeypatch.setenv("TEBENCH_CACHE", str(run.cache))
+    text = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    blocks = [part.split("```", 1)[0] for part in text.split("```python\n")[1:]]
+    assert len(blocks) >= 2
+    space = {}
+    for block in blocks:
+        exec(block, space)
+    assert space["cached"].stages["encoder.4"].shape == (len(space["cached"].sample), 128)
