@@ -43,8 +43,9 @@ class Bar:
         if name not in self.at:
             # Steps of an earlier session count as done, not as speed.
             self.at[name] = step
-            self.bar.initial += step
-            self.bar.n += step
+            if not self.bar.disable:
+                self.bar.initial += step
+                self.bar.n += step
         self.bar.update(max(step - self.at[name], 0))
         self.at[name] = max(step, self.at[name])
 
