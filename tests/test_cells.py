@@ -6,10 +6,11 @@ import pytest
 
 import tebench
 from tebench import cells, pool
-from tebench.cells import FeatureView, Request
+from tebench.cells import Request
 from tebench.errors import NotApplicable
 from tebench.features.sample import FeatureSet, Role, Sample
 from tebench.registry import get
+from tebench.view import FeatureView
 
 HEADER = {"feature_hash": "f" * 64, "label_hash": "l" * 64, "facts": {"name": "one", "n_parameters": 7}}
 
@@ -66,7 +67,7 @@ def test_a_failure_is_reported_and_never_kept(scratch_registry, facts):
         raise ZeroDivisionError("of its own")
 
     tebench.metric(name="broken", **facts)(broken)
-    cell = cells._compute(request("broken"), "task", "one", HEADER, FeatureView(feature_set, "task"))
+    cell = cells.compute(request("broken"), "task", "one", HEADER, FeatureView(feature_set, "task"))
     assert cell["status"] == "failed" and "ZeroDivisionError: of its own" in cell["reason"]
     assert cell["score"] is None
 

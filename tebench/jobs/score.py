@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from tebench import storage
-from tebench.cells import Request, score_all
+from tebench import presets, storage
+from tebench.cells import Request
 from tebench.jobs.extract import feature_folders
 from tebench.options import requested_metrics
 from tebench.pool import elsewhere, fuse, with_parts
 from tebench.registry import get
+from tebench.score_grid import score_all
 from tebench.world import World, ground_truth_file, resolve
 
 log = logging.getLogger(__name__)
@@ -21,19 +22,20 @@ def run(config: dict) -> None:
     from tebench.evaluation.pools import Pool
     from tebench.reporting import report
 
-    world, requests = resolve(config), requests_of(config)
+    world, requests, preset = resolve(config), requests_of(config), presets.read(config)
     pool = Pool(world.pool, world.encoders)
     protocol, source = config["protocol"]["name"], ground_truth_file(config)
     truth = groundtruth.read(source, protocol=protocol)
     groundtruth.require(truth, world.encoders, world.tasks)
     truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
 
-    scores = score_world(world, requests, truth, config["plugins"])
+    scores = score_world(world, requests, truth, config["plugins"], preset)
     storage.write_json(world.output / "config.json", config)
     text = report.write(
         world.output, scores, truth, {r.metric.name: r.metric.direction for r in requests}, pool, seed=world.seed,
         titles={r.metric.name: r.metric.title for r in requests},
-        heading=f"{world.name}: {config['benchmark']['title']}; protocol {protocol}",
+        heading=f"{world.name}: {config['benchmark']['title']}; protocol {protocol}"
+        + (f"; preset {config['preset']['name']}" if preset else ""),
     )  # fmt: skip
     print(text)
 
@@ -46,14 +48,14 @@ def requests_of(config: dict) -> list[Request]:
     return [Request.make(metric, given, config["stages"], config["seed"]) for metric, given in (*chosen, *beside)]
 
 
-def score_world(world: World, requests: list[Request], truth, plugins=()):
+def score_world(world: World, requests: list[Request], truth, plugins=(), preset: dict | None = None):
     """Long-form scores of all requested metrics over the world's tasks and encoders, one row a cell."""
     import pandas as pd
 
     from tebench.evaluation.pools import Pool
     from tebench.tasks import catalogue as tasks
 
-    folders, everything = feature_folders(world), with_parts(requests)
+    folders, everything = feature_folders(world), with_parts(requests, preset)
     found = score_all(
         everything, folders, world.cache / "cells", workers=world.workers, plugins=plugins, progress=world.progress
     )
@@ -62,7 +64,7 @@ def score_world(world: World, requests: list[Request], truth, plugins=()):
         cells = [cell for encoder in world.encoders for cell in found[name, encoder]]
         for request in everything:
             if request.metric.reads == "parts":
-                cells += fuse(request, cells, list(world.encoders), tasks.load(name).n_foreground)
+                cells += fuse(request, cells, list(world.encoders), tasks.load(name).n_foreground, preset)
             elif request.metric.reads == "elsewhere":
                 cells += elsewhere(request, cells, list(world.encoders), truth)
         rows += [cell for cell in cells if any(request.matches(cell) for request in requests)]

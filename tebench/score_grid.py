@@ -1,0 +1,94 @@
+"""Cells for every (task, encoder): read where they are on disk, computed in worker processes where not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tebench.cells import POOL_LEVEL, Request, cell_path, compute, read_cell, write_cell
+from tebench.view import FeatureView
+
+
+def score_all(
+    requests: list[Request], folders: dict[tuple[str, str], Path], cells: Path, *, workers: int = 1, plugins=(),
+    progress: bool = True,
+) -> dict[tuple[str, str], list[dict]]:  # fmt: skip
+    """Cells of every requested metric for every (task, encoder) feature folder.
+
+    What is on disk is read; the rest is computed in worker processes, one (task, encoder) each, so that
+    features load and moments form once. Metrics that are defined over a pool are left to `tebench.pool`.
+    """
+    from tqdm import tqdm
+
+    from tebench.features import cache
+
+    headers = {pair: cache.header(folder) for pair, folder in folders.items()}
+    missing = [pair for pair in folders if any(c is None for c in _on_disk(requests, *pair, headers[pair], cells))]
+    jobs = [(pair, folders[pair], headers[pair], cells, [_spell(r) for r in requests], plugins) for pair in missing]
+    with tqdm(total=len(jobs), desc="scoring", unit="encoder", disable=not (progress and jobs)) as bar:
+        done = dict(_each(jobs, workers, bar))
+    return {pair: done.get(pair) or _on_disk(requests, *pair, headers[pair], cells) for pair in folders}
+
+
+def _each(jobs: list, workers: int, bar):
+    if workers == 1 or len(jobs) < 2:
+        for job in jobs:
+            yield _score_pair(job)
+            bar.update()
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as executor:
+        futures = [executor.submit(_score_pair, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+                bar.update()
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    """A worker computes on one thread (a shared machine spins otherwise) and leaves Ctrl-C to its parent."""
+    import os
+    import signal
+
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+def _spell(request: Request) -> tuple:
+    """A request as plain values, for another process: functions of plugins do not pickle."""
+    return request.metric.name, request.parameters, request.stages, request.seed
+
+
+def _score_pair(job) -> tuple[tuple[str, str], list[dict]]:
+    """All cells of one (task, encoder), computed where missing and written at once."""
+    from tebench.features import cache
+    from tebench.registry import get, load_plugins
+
+    (task, encoder), folder, header, cells, spelled, plugins = job
+    load_plugins(plugins)
+    requests = [Request(get(name), parameters, stages, seed) for name, parameters, stages, seed in spelled]
+    view, found = None, []
+    for request, cell in zip(_direct(requests), _on_disk(requests, task, encoder, header, cells), strict=True):
+        if cell is None:
+            view = view or FeatureView(lambda: cache.read(folder, verify=False), task)
+            cell = compute(request, task, encoder, header, view)
+            write_cell(cell_path(cells, request, task, encoder, header), cell)
+        found.append(cell)
+    return (task, encoder), found
+
+
+def _direct(requests: Iterable[Request]) -> list[Request]:
+    return [request for request in requests if request.metric.reads not in POOL_LEVEL]
+
+
+def _on_disk(requests, task: str, encoder: str, header: dict, cells: Path) -> list[dict | None]:
+    return [read_cell(cell_path(cells, request, task, encoder, header)) for request in _direct(requests)]
