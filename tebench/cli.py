@@ -13,6 +13,7 @@ Examples
   python -m tebench                                       GRTD + LBTC on the starter benchmark
   python -m tebench metric=all                            every metric on the same cached features
   python -m tebench metric=[grtd_lbtc,logme] tasks=[tissue]
+  python -m tebench metric=[gbc,etran] preset=paper       with the settings of their papers
   python -m tebench metric=logme metric.max_iter=50 stages=encoder[-2:]
   python -m tebench metric=mine plugins=[mine.py]         a metric of your own (see CONTRIBUTING.md)
   python -m tebench -m metric=lbtc seed=0,1,2 'output=outputs/draw-${seed}'   a sweep"""
@@ -105,6 +106,9 @@ def help_text() -> str:
         "",
         "Benchmarks",
         *(f"  benchmark={name:<10} {text}" for name, text in group_options("benchmark").items()),
+        "",
+        "Presets (settings of metrics, between their defaults and metric.OPTION=value)",
+        *(f"  preset={name:<13} {text}" for name, text in group_options("preset").items()),
         "",
         "Metrics (up: higher is better; options are set as metric.OPTION=value)",
     ]

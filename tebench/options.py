@@ -7,10 +7,11 @@ import re
 from importlib.resources import files
 from typing import Any, Optional
 
+from tebench import presets
 from tebench.errors import InputError, unknown_name
 from tebench.registry import Metric, load, load_plugins
 
-GROUPS = ("job", "benchmark", "sampling", "protocol")
+GROUPS = ("job", "benchmark", "sampling", "protocol", "preset")
 SEVERAL = "several"
 
 
@@ -111,14 +112,21 @@ def _check_metric_options(arguments: list[str]) -> None:
 
 
 def requested_metrics(config: dict) -> list[tuple[Metric, dict]]:
-    """The metrics that a resolved configuration asks for, with all their parameters."""
-    node, known = dict(config["metric"]), load()
+    """The metrics that a resolved configuration asks for, with all their parameters.
+
+    The preset lies between the defaults and what the user sets. Hydra hands over one metric's parameters
+    complete, so there a value left at (or set to) its default takes the preset's; `metric.options` holds only
+    what the user wrote, and that always counts.
+    """
+    node, known, preset = dict(config["metric"]), load(), presets.read(config)
     name = node.pop("name")
     if name not in ("all", SEVERAL):
-        return [(known[name], known[name].complete(node))]
+        return [(known[name], known[name].complete(presets.below(known[name], node, preset)))]
     names = node["names"] or list(known)
     options = node["options"]
     for other in options:
         if other not in names:
             raise unknown_name("metric in metric.options", other, names)
-    return [(known[name], known[name].complete(dict(options.get(name, {})))) for name in names]
+    return [
+        (known[name], known[name].complete({**preset.get(name, {}), **dict(options.get(name, {}))})) for name in names
+    ]

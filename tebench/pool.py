@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench import storage
+from tebench import presets, storage
 from tebench.cells import Request, metric_hash, versions
 from tebench.errors import InputError, NotApplicable
 from tebench.meter import Meter
@@ -12,34 +12,37 @@ from tebench.registry import get
 from tebench.scoring import check_value
 
 
-def with_parts(requests: list[Request]) -> list[Request]:
+def with_parts(requests: list[Request], preset: dict | None = None) -> list[Request]:
     """`requests` with the parts they are fused from before them, each request once."""
     wanted = []
     for request in requests:
-        for one in (*part_requests(request).values(), request):
+        for one in (*part_requests(request, preset).values(), request):
             if one not in wanted:
                 wanted.append(one)
     return wanted
 
 
-def part_requests(request: Request) -> dict[str, Request]:
-    """The metrics a fused metric is made of. A parameter that a part shares by name is passed on."""
+def part_requests(request: Request, preset: dict | None = None) -> dict[str, Request]:
+    """The metrics a fused metric is made of, under the run's preset. A parameter that a part shares by name is
+    passed on."""
     found = {}
     for argument, name in request.metric.parts.items():
         part = get(name)
         shared = {key: value for key, value in request.parameters.items() if key in part.parameters}
-        found[argument] = Request.make(part, shared, request.stages, request.seed)
+        found[argument] = Request.make(part, presets.below(part, shared, preset or {}), request.stages, request.seed)
     return found
 
 
-def fuse(request: Request, cells: list[dict], encoders: list[str], n_foreground: int) -> list[dict]:
+def fuse(
+    request: Request, cells: list[dict], encoders: list[str], n_foreground: int, preset: dict | None = None
+) -> list[dict]:
     """Scores of one task over the pool `encoders`, from the cells of its parts.
 
     An encoder without a value for some part has none here either, with the reason; the fusion runs
     over the others, and each cell says who is left out.
     """
     by_part, reasons = {}, {}
-    for argument, part in part_requests(request).items():
+    for argument, part in part_requests(request, preset).items():
         chosen = {cell["encoder"]: cell for cell in cells if part.matches(cell)}
         for encoder in encoders:
             if encoder not in chosen:
