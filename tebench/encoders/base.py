@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+NORMALISATIONS = ("zscore", "zscore_all", "unit")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -21,7 +23,9 @@ class Stage:
 class InputSpec:
     """What the network expects.
 
-    normalisation: "zscore" (over the non-zero voxels of the case, zeros stay zero) or
+    normalisation: "zscore" (over the non-zero voxels of the case, zeros stay zero),
+    "zscore_all" (over the smallest box that holds the non-zero voxels of all channels, zeros inside it
+    included; 0 outside the box) or
     "unit" (0.5th..99.5th percentile of the non-zero voxels mapped to 0..1, clipped).
     spacing: None = the task's own.
     patch: default sliding window, a multiple of `divisor` along each axis.
@@ -49,21 +53,34 @@ class EncoderFacts:
 
 
 def normalise(image: np.ndarray, how: str) -> np.ndarray:
-    """(C, X, Y, Z) float32 -> normalised copy, per channel, over non-zero voxels."""
+    """(C, X, Y, Z) float32 -> normalised copy, per channel, over non-zero voxels (or their box)."""
     from tebench.errors import InputError
 
+    box = nonzero_box(image) if how == "zscore_all" else None
     out = np.zeros_like(image, dtype=np.float32)
     for channel, values in enumerate(image):
         inside = values != 0
         if not inside.any():
             raise InputError(f"channel {channel} of the image is zero everywhere; nothing to normalise.")
+        if box is not None:
+            inside = box
         selected = values[inside].astype(np.float64)
-        if how == "zscore":
+        if how in ("zscore", "zscore_all"):
             scaled = (selected - selected.mean()) / max(selected.std(), 1e-8)
         elif how == "unit":
             low, high = np.percentile(selected, [0.5, 99.5])
             scaled = np.clip((selected - low) / max(high - low, 1e-8), 0.0, 1.0)
         else:
-            raise InputError(f"normalisation must be 'zscore' or 'unit', got {how!r}.")
+            raise InputError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {how!r}.")
         out[channel][inside] = scaled
     return out
+
+
+def nonzero_box(image: np.ndarray) -> tuple[slice, slice, slice]:
+    """The smallest box that holds every voxel that is not zero in some channel of (C, X, Y, Z)."""
+    there = (image != 0).any(axis=0)
+    box = []
+    for axis in range(3):
+        hit = np.flatnonzero(there.any(axis=tuple(other for other in range(3) if other != axis)))
+        box.append(slice(int(hit[0]), int(hit[-1]) + 1) if len(hit) else slice(0, 0))
+    return tuple(box)

