@@ -86,11 +86,13 @@ def as_coded(X, y, case, eps=1e-3):
     return np.log(np.mean(1 / np.sqrt(gaps + eps)) / w)
 
 
+@pytest.mark.reference("ccfv", source="own: formula of arXiv 2307.11958 pair by pair, scipy's matrix square root")
 def test_value_by_definition():
     X, y, case = sample()
     assert tebench.score("ccfv", X, y, cases=case) == pytest.approx(by_definition(X, y, case), rel=1e-9)
 
 
+@pytest.mark.reference("ccfv", source="own: the authors' loop written out")
 def test_released_variant_is_the_code_with_its_slips():
     X, y, case = sample()
     released = tebench.score("ccfv", X, y, cases=case, variant="released")

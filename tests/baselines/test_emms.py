@@ -6,6 +6,7 @@ from tebench.baselines.emms import emms
 from tebench.moments import Moments
 
 
+@pytest.mark.reference("emms", source="own: numpy least squares on the rows")
 @pytest.mark.parametrize("name", ["blobs_overlap", "lowrank", "organs_14", "random_labels"])
 def test_least_squares_on_standardised_one_hot_labels(name):
     X, y = reference.case(name)["X"].astype(float), reference.case(name)["y"]

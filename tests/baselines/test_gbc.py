@@ -21,6 +21,7 @@ def dense(X, labels, *, ddof=0, ridge=0.0):
     return total
 
 
+@pytest.mark.reference("gbc", source="own: derivation stored beside the cases")
 @pytest.mark.parametrize("covariance", ["spherical", "diagonal"])
 @pytest.mark.parametrize("name", reference.having("own:gbc_diagonal_ddof0_nofloor"))
 def test_reference_value(name, covariance):
@@ -29,6 +30,7 @@ def test_reference_value(name, covariance):
     assert gbc(reference.moments(name), covariance=covariance) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.reference("gbc", source="own: dense Bhattacharyya distance by slogdet and solve")
 @pytest.mark.parametrize("name", ["blobs_overlap", "imbalance_99", "binary_small", "random_labels", "rtd_pair"])
 def test_full_covariance(name):
     X, y = reference.case(name)["X"].astype(float), reference.case(name)["y"]
@@ -45,6 +47,7 @@ def test_singular_classes_get_the_declared_ridge():
     assert gbc(reference.moments("lowrank"), covariance="full", ridge=1e-3) == pytest.approx(expected, rel=1e-8)
 
 
+@pytest.mark.reference("gbc", source="closed form: two Gaussians")
 def test_two_spheres_by_hand():
     # variances 1 and 4 in 2 columns, means 6 apart: B = 36 / (4 (1 + 4)) + log(5 / 4)
     ring = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1.0]])

@@ -6,6 +6,7 @@ from tebench.baselines.hscore import hscore
 from tebench.moments import Moments
 
 
+@pytest.mark.reference("hscore", source="thuml/Transfer-Learning-Library tllib/ranking/hscore.py")
 @pytest.mark.parametrize("name", reference.having("hscore_tllib"))
 def test_public_value(name):
     assert hscore(reference.moments(name)) == pytest.approx(reference.value(name, "hscore_tllib"), rel=1e-10)
@@ -16,6 +17,7 @@ def test_declared_disagreement():
     assert wrong > 2.8 * hscore(reference.moments("blobs_overlap"))
 
 
+@pytest.mark.reference("hscore", source="own: canonical correlations by QR")
 def test_squared_canonical_correlations():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 300)

@@ -7,6 +7,7 @@ from tebench.baselines.hscore_regularized import hscore_regularized, ledoit_wolf
 from tebench.moments import Moments
 
 
+@pytest.mark.reference("hscore_regularized", source="thuml/Transfer-Learning-Library tllib/ranking/hscore.py")
 @pytest.mark.parametrize("name", reference.having("hscore_regularized_tllib"))
 def test_public_value(name):
     expected = reference.value(name, "hscore_regularized_tllib")

@@ -32,6 +32,7 @@ def by_definition(X, y, cases, k):
     return np.mean(per_case)
 
 
+@pytest.mark.reference("knn", source="own: voxel by voxel")
 @pytest.mark.parametrize("k", [1, 3, 4, 7])
 def test_by_definition(k):
     X, y, cases = sample()

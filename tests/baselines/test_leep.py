@@ -6,12 +6,14 @@ from tebench.baselines.leep import leep
 from tebench.errors import InputError
 
 
+@pytest.mark.reference("leep", source="thuml/Transfer-Learning-Library tllib/ranking/leep.py")
 @pytest.mark.parametrize("name", reference.having("leep_tllib"))
 def test_public_value(name):
     case = reference.case(name)
     assert leep(case["P"], case["y"]) == pytest.approx(reference.value(name, "leep_tllib"), rel=1e-10)
 
 
+@pytest.mark.reference("leep", source="closed form: four samples")
 def test_by_hand():
     # z tells the class of 3 samples in 4: P(0 | z=0) = 1, P(. | z=1) = (1/3, 2/3)
     P = np.array([[1, 0], [0, 1], [0, 1], [0, 1.0]])

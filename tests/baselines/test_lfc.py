@@ -12,12 +12,14 @@ def dense(X, y):
     return (K * L).sum() / np.sqrt((K**2).sum() * (L**2).sum())
 
 
+@pytest.mark.reference("lfc", source="zhangyikaii/Model-Spider, float32")
 @pytest.mark.parametrize("name", reference.having("lfc_modelspider"))
 def test_public_value(name):
     # the public code multiplies in float32
     assert lfc(reference.moments(name)) == pytest.approx(reference.value(name, "lfc_modelspider"), rel=1e-6)
 
 
+@pytest.mark.reference("lfc", source="own: both N x N matrices")
 @pytest.mark.parametrize("offset", [0, 3, 1e3])
 def test_both_matrices(offset):
     case = reference.case("rtd_pair")

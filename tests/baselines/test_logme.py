@@ -29,11 +29,13 @@ def dense_logme(X, labels):
     return total / len(np.unique(labels))
 
 
+@pytest.mark.reference("logme", source="own: evidence at its exact fixed point, stored beside the cases")
 @pytest.mark.parametrize("name", reference.having("own:logme_exact"))
 def test_exact_fixed_point(name):
     assert logme(reference.moments(name)) == pytest.approx(reference.value(name, "own:logme_exact"), rel=1e-10)
 
 
+@pytest.mark.reference("logme", source="thuml/LogME")
 @pytest.mark.parametrize("name", set(reference.having("logme")) - {"lowrank", "random_labels"})
 def test_public_code_within_its_tolerance(name):
     assert logme(reference.moments(name)) == pytest.approx(reference.value(name, "logme"), abs=1e-3)
@@ -46,6 +48,7 @@ def test_pure_noise_is_at_least_every_public_value():
         assert 0 < score - reference.value("random_labels", key) < 1e-3
 
 
+@pytest.mark.reference("logme", source="own: the dense Gaussian model maximised on nested grids")
 @pytest.mark.parametrize("shape", [(40, 5), (30, 30), (20, 60)])
 def test_dense_model(shape):
     rng = np.random.default_rng(sum(shape))

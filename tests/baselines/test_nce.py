@@ -5,12 +5,14 @@ import reference
 from tebench.baselines.nce import nce
 
 
+@pytest.mark.reference("nce", source="thuml/LogME, NCE")
 @pytest.mark.parametrize("name", reference.having("nce_logme_repo"))
 def test_public_value(name):
     case = reference.case(name)
     assert nce(case["P"], case["y"]) == pytest.approx(reference.value(name, "nce_logme_repo"), rel=1e-10)
 
 
+@pytest.mark.reference("nce", source="closed form: four samples")
 def test_by_hand():
     P = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0, 1]])
     # given z = 0: certain; given z = 1: labels 0, 1, 1

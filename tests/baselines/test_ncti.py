@@ -10,6 +10,7 @@ def terms(name):
     return [ncti_seli(reference.moments(name)), ncti_ncc(X, y), ncti_vc(X, y)]
 
 
+@pytest.mark.reference("ncti_seli", "ncti_ncc", "ncti_vc", source="BUserName/NCTI")
 @pytest.mark.parametrize("name", ["blobs_overlap", "organs_14"])
 def test_public_terms(name):
     np.testing.assert_allclose(terms(name), reference.value(name, "ncti_terms"), rtol=1e-10)
@@ -29,6 +30,7 @@ def test_collapsed_classes():
     assert ncti_vc(X, y) == pytest.approx(np.log(2 + 3 + 4), rel=1e-12)
 
 
+@pytest.mark.reference("ncti", source="closed form: three encoders by hand")
 def test_fusion():
     parts = {"seli": np.array([1.0, 3, 2]), "ncc": np.array([0.2, 0.4, 0.3]), "vc": np.array([5.0, 4, 4.5])}
     np.testing.assert_allclose(ncti(parts, 3), [-1, 2, 0.5])

@@ -55,3 +55,38 @@ def test_components_hold_the_energy():
 def test_seed_matters_and_is_all_that_does():
     X, y = reference.case("binary_small")["X"][:500], reference.case("binary_small")["y"][:500]
     assert nleep(X, y, seed=1) == nleep(X, y, seed=1) != nleep(X, y, seed=2)
+
+
+@pytest.mark.reference("nleep", source="closed form: clusters so far apart that every posterior is 0 or 1")
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_far_clusters_leave_the_conditional_entropy(covariance):
+    """One component a cluster: LEEP of one-hot posteriors is -H(Y given cluster)."""
+    table = np.array([[30, 10], [5, 55]])  # cluster x class
+    cluster, y = np.repeat([0, 0, 1, 1], table.ravel()), np.repeat([0, 1, 0, 1], table.ravel())
+    X = 1e3 * cluster[:, None] + np.random.default_rng(0).standard_normal((100, 3))
+    share = table / table.sum(axis=1, keepdims=True)
+    expected = (table * np.log(share)).sum() / 100
+    assert nleep(X, y, per_class=1, covariance=covariance) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.reference("nleep", source="own: textbook EM with scipy's densities, run to convergence")
+def test_default_mixture_by_textbook_em():
+    """Two overlapping clusters have one maximum of the likelihood; any EM finds it."""
+    from scipy.stats import multivariate_normal
+
+    rng = np.random.default_rng(0)
+    z = rng.integers(0, 2, 400)
+    X = rng.standard_normal((400, 2)) * [1, 0.6] + 4.0 * z[:, None]
+    y = np.where(rng.random(400) < 0.15, 1 - z, z)
+    rows = (X - X.mean(0)) @ np.linalg.svd(X - X.mean(0), full_matrices=False)[2].T
+    theta = np.eye(2)[(rows[:, 0] > 0).astype(int)]
+    for _ in range(200):
+        weights = theta.sum(0)
+        means = theta.T @ rows / weights[:, None]
+        spread = [np.diag((theta[:, j] @ (rows - means[j]) ** 2) / weights[j]) for j in range(2)]
+        density = np.stack([weights[j] * multivariate_normal(means[j], spread[j]).pdf(rows) for j in range(2)], axis=1)
+        theta = density / density.sum(1, keepdims=True)
+    given = np.stack([theta[y == c].sum(0) for c in range(2)]) / theta.sum(0)  # P(y given z)
+    expected = np.log((given[y] * theta).sum(1)).mean()
+    # ours stops at a gain of 1e-3 nats a sample
+    assert nleep(X, y, energy=1.0, per_class=1) == pytest.approx(expected, abs=2e-3)

@@ -5,6 +5,7 @@ import reference
 from tebench.baselines.pactran import pactran, pactran_dirichlet, pactran_gamma
 
 
+@pytest.mark.reference("pactran_dirichlet", "pactran_gamma", source="google-research/pactran_metrics")
 @pytest.mark.parametrize("name", reference.having("pactran_dirichlet_author"))
 @pytest.mark.parametrize("bound", [pactran_dirichlet, pactran_gamma])
 def test_public_value_on_probabilities(name, bound):
@@ -19,6 +20,7 @@ def test_public_value_within_its_convergence(name):
     assert pactran(X, y) == pytest.approx(reference.value(name, "pactran_gauss_author_seed0"), rel=2e-3)
 
 
+@pytest.mark.reference("pactran", source="own: Newton iteration on the raw features")
 def test_minimum_found_by_newton():
     """The same bound from a plain Newton iteration on the raw features."""
     rng = np.random.default_rng(0)

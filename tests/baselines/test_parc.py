@@ -15,11 +15,13 @@ def dense(X, y, standardize=True):
     return 100 * spearmanr((1 - np.corrcoef(X))[pairs].round(12), (y[:, None] != y)[pairs])[0]
 
 
+@pytest.mark.reference("parc", source="dbolya/parc methods.py")
 def test_public_value_with_two_classes():
     case = reference.case("binary_small")
     assert parc(case["X"], case["y"]) == pytest.approx(reference.value("binary_small", "parc_nodim"), rel=1e-10)
 
 
+@pytest.mark.reference("parc", source="own: scipy's Spearman over all pairs")
 def test_ties_as_declared_with_three_classes():
     X, y = reference.case("rtd_pair")["X"], reference.case("rtd_pair")["y"]
     assert parc(X, y) == pytest.approx(dense(X, y), rel=1e-10)

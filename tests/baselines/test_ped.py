@@ -65,3 +65,11 @@ def test_then_the_other_metric():
     assert tebench.score("ped", X, y, then="logme", **same) == logme(Moments.of(X, y))
     assert tebench.score("ped", X, y, then="nleep", seed=3, **same) == nleep(X, y, seed=3)
     assert tebench.score("ped", X, y, step=1.0) > sfda(X, y)  # overlapping classes part
+
+
+@pytest.mark.reference("ped", source="own: the authors' motion pair by pair on the rows, then SFDA (own reference)")
+def test_default_value_is_sfda_of_the_moved_rows():
+    X, y = sample()
+    moved = as_released(X, y, X.mean(0), X.std(0), 0.6, 0.1, 6, 0.5)
+    assert tebench.score("ped", X, y) == pytest.approx(sfda(moved, y), rel=1e-9)
+    assert tebench.score("ped", X, y) != pytest.approx(sfda(X, y), rel=1e-6)

@@ -7,6 +7,7 @@ from tebench.baselines.sfda import sfda
 from tebench.moments import Moments
 
 
+@pytest.mark.reference("sfda", source="TencentARC/SFDA metrics.py")
 @pytest.mark.parametrize("name", reference.having("sfda"))
 def test_public_value(name):
     # a ridge of 1e-10 on a rank-deficient covariance leaves ten digits to either code

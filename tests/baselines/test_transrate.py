@@ -7,12 +7,14 @@ from tebench.baselines.transrate import transrate
 from tebench.moments import Moments
 
 
+@pytest.mark.reference("transrate", source="own: log determinants, stored beside the cases")
 @pytest.mark.parametrize("name", reference.having("own:transrate_freq_weighted"))
 def test_reference_value(name):
     expected = reference.value(name, "own:transrate_freq_weighted")
     assert transrate(reference.moments(name)) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.reference("transrate", source="thuml/Transfer-Learning-Library tllib/ranking/transrate.py")
 @pytest.mark.parametrize("name", reference.having("transrate_tllib"))
 def test_uniform_weights_are_the_public_value(name):
     expected = reference.value(name, "transrate_tllib")

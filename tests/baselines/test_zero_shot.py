@@ -12,6 +12,7 @@ def certain(classes, s):
     return np.eye(s)[np.asarray(classes, dtype=int)]
 
 
+@pytest.mark.reference("zero_shot", source="closed form: Dice of six voxels")
 def test_two_source_classes_by_hand():
     brain = np.array([0.2, 0.5, 0.9, 0.9, 0.6, 0.1])  # 3 marked, 2 of them in the 3 foreground voxels
     assert zero_shot(np.column_stack([1 - brain, brain]), LABELS) == pytest.approx(2 * 2 / (3 + 3))

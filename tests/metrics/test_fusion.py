@@ -10,6 +10,7 @@ from tebench.metrics.fusion import grtd_lbtc, grtd_lbtc_released, grtd_relative_
 PARTS = {"grtd": np.array([-4.0, -2.0, -3.0, -2.5]), "lbtc": np.array([0.5, 0.7, 0.9, 0.6])}
 
 
+@pytest.mark.reference("grtd_lbtc", source="closed form: four encoders by hand")
 def test_formula_by_hand():
     # alpha = (3 - 1) / (3 + 1) = 1/2; N(grtd) = 0, 1, 1/2, 3/4; N(lbtc) = 0, 1/2, 1, 1/4
     assert grtd_lbtc(PARTS, 3).tolist() == pytest.approx([0.0, 0.75, 0.75, 0.5])
@@ -49,6 +50,14 @@ def test_a_smaller_pool_is_normalised_anew():
     # lbtc of the three: 0.5, 0.7, 0.6 -> 0, 1, 1/2, where it was 0, 1/2, 1/4 in the pool of four.
     assert grtd_lbtc(without_best, 3).tolist() == pytest.approx([0.0, 1.0, 0.625])
     assert metrics()["grtd_lbtc"].pool_dependent
+
+
+@pytest.mark.reference("grtd_relative_lbtc", "grtd_lbtc_released", source="closed form: three encoders by hand")
+def test_other_fusions_by_hand():
+    # alpha = (2 - 1) / (2 + 1) = 1/3; N(grtd) = 1, 0, 1/4; N(lbtc) = 0, 1, 1/2
+    parts = {"grtd": np.array([-1.0, -5.0, -4.0]), "lbtc": np.array([0.2, 0.6, 0.4])}
+    for fused in (grtd_relative_lbtc, grtd_lbtc_released):
+        assert fused(parts, 2).tolist() == pytest.approx([1 / 3, 2 / 3, 1 / 12 + 1 / 3])
 
 
 def test_all_fusions_share_the_formula():

@@ -18,6 +18,7 @@ def median_off_diagonal(features):
     return np.median(w[~np.eye(len(w), dtype=bool)])
 
 
+@pytest.mark.reference("grtd", source="own: two explicit trees by Kruskal's algorithm")
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("separation", [0.0, 2.0, 30.0])
 def test_equals_two_explicit_trees(classes, separation):
@@ -94,6 +95,7 @@ def released_by_hand(features, labels):
     return -np.mean(deltas)
 
 
+@pytest.mark.reference("grtd_released", source="own: edge by edge on a Kruskal tree")
 @pytest.mark.parametrize("separation", [0.0, 1.0, 5.0])
 def test_released_form_edge_by_edge(separation):
     features, labels = gaussians(separation, n=15, classes=3)

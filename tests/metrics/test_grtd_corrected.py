@@ -24,12 +24,14 @@ def relative_by_hand(features, labels, cut=0.5):
     return 1 - v[cross].sum() / v.sum() / chance
 
 
+@pytest.mark.reference("grtd_relative", source="own: edge by edge on a Kruskal tree")
 @pytest.mark.parametrize("cut", [0.0, 0.5, 1.0])
 def test_relative_edge_by_edge(cut):
     features, labels = gaussians(1.0, n=14, classes=3)
     assert grtd_relative(features, labels, cut=cut) == pytest.approx(relative_by_hand(features, labels, cut), rel=1e-12)
 
 
+@pytest.mark.reference("henze_penrose", source="doi:10.1214/aos/1176344722 on a Kruskal tree")
 def test_henze_penrose_is_the_friedman_rafsky_formula_for_two_classes():
     features, labels = gaussians(1.0, n=20)
     features, labels = features[:33], labels[:33]
@@ -48,6 +50,7 @@ def test_best_value_of_henze_penrose():
     assert henze_penrose(features, labels) == pytest.approx(1 - 2 * 60 / (60**2 - 3 * 20**2))
 
 
+@pytest.mark.reference("grtd_constrained", source="own: two explicit trees by Kruskal's algorithm")
 def test_constrained_by_two_explicit_trees():
     for separation in (0.0, 1.0, 3.0):
         features, labels = gaussians(separation, n=13, classes=3)

@@ -34,12 +34,14 @@ def nearest_by_hand(features, cases, anchor, size):
     return np.argsort(d, kind="stable")[:size]
 
 
+@pytest.mark.reference("lbtc", source="own: Kruskal tree of every patch")
 def test_spatial_patches_edge_by_edge():
     features, labels, cases, patches = boundary(1.0)
     expected = 1 - np.mean([leakage_by_hand(features, labels, rows) for rows in patches])
     assert lbtc(features, labels, cases, patches) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.reference("lbtc", source="own: Kruskal tree of every patch")
 @pytest.mark.parametrize("size", [5, 16])
 def test_feature_patches_are_the_nearest_rows_of_the_own_case(size):
     features, labels, cases, patches = boundary(1.0)
@@ -58,6 +60,7 @@ def test_feature_patch_of_a_small_case_is_padded():
     assert table.tolist() == [[1, 0, 2, -1], [4, 3, -1, -1]]
 
 
+@pytest.mark.reference("lbtc_released", source="own: Kruskal tree without the anchor's edges")
 def test_released_patches_lose_the_edges_at_the_anchor():
     features, labels, cases, patches = boundary(1.0)
     table = [nearest_by_hand(features, cases, anchor, 16) for anchor in patches[:, 0]]

@@ -86,6 +86,17 @@ def test_label_shortcuts_are_the_cross_barcode(classes, separation):
     assert rtd(features, labels) == pytest.approx(rtd_distance(features, np.eye(classes)[labels]), rel=1e-12)
 
 
+@pytest.mark.reference("rtd", source="own: reduction of the whole boundary matrix of the 2N x 2N construction")
+@pytest.mark.parametrize("labels", [[0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2, 0]])
+def test_value_by_the_definition(labels):
+    labels = np.array(labels)
+    features = np.random.default_rng(len(labels)).standard_normal((len(labels), 3))
+    w, other = unit(features), unit(np.eye(labels.max() + 1)[labels])
+    expected = (h1_by_definition(w, other) + h1_by_definition(other, w)) / 2
+    assert expected > 0.05
+    assert rtd(features, labels) == pytest.approx(expected, rel=1e-10)
+
+
 def test_label_shortcuts_with_identical_rows():
     features, labels = gaussians(0.0, n=12, d=2, classes=3)
     features = np.round(features)

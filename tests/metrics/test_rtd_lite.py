@@ -46,6 +46,7 @@ def test_labels_are_the_one_hot_view(classes, separation):
     assert rtd_lite(features, labels) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.reference("rtd_lite", source="own: three explicit trees on the one-hot view")
 def test_label_quantile_of_unbalanced_classes():
     features = np.random.default_rng(0).standard_normal((40, 3))
     for small in (1, 2, 3, 5):
