@@ -17,7 +17,7 @@ from tebench.encoders import primus, resenc
 from tebench.encoders.base import EncoderFacts, InputSpec
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.reading import Reading, n_parameters
-from tebench.encoders.weights import beside, fill, nearest, unwrapped
+from tebench.encoders.weights import beside, compare, fill, nearest, unwrapped
 from tebench.errors import InputError
 
 PRIMUS = {"PrimusS": primus.S, "PrimusB": primus.B, "PrimusM": primus.M, "PrimusL": primus.L}
@@ -75,7 +75,10 @@ def read(content: dict, path: Path, name: str, *, channels: int | None = None) -
         n_parameters=0,
     )
     with torch.device("meta"):
-        facts = replace(facts, n_parameters=n_parameters(network_class(facts, spec, shape)))
+        shell = network_class(facts, spec, shape)
+    facts = replace(facts, n_parameters=n_parameters(shell))
+    spell = _spell(network_class)
+    compare({spell(key): value for key, value in shell.state_dict().items()}, weights, path)
     extra = sorted(set(content) - {"network_weights", "nnssl_adaptation_plan", "init_args", "trainer_name", "citations",
                                    "state_dict", "metadata"})  # fmt: skip
     if extra:
@@ -85,7 +88,7 @@ def read(content: dict, path: Path, name: str, *, channels: int | None = None) -
 
     def build():
         network = network_class(facts, spec, shape, axes)
-        return fill(network, weights, path, _spell(network_class)).freeze()
+        return fill(network, weights, path, spell).freeze()
 
     return Reading(facts, spec, shape.stages, version, tuple(notes), axes, build)
 

@@ -16,6 +16,7 @@ from tebench.errors import CacheError, InputError
 
 log = logging.getLogger(__name__)
 
+SHOWN = 3  # of each kind of difference in a message
 WRAPPERS = ("module.", "_orig_mod.")  # of data-parallel training and of torch.compile
 
 
@@ -160,20 +161,22 @@ def fill(network: nn.Module, weights: dict[str, Tensor], path: Path, spell=lambd
 
 def compare(there: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -> None:
     """Refuse weights whose names or shapes are not those of `there`, naming each with its three nearest."""
-    problems = []
-    for name in there:
-        if name not in weights:
-            problems.append(f"missing {name!r}{_nearest(name, weights)}")
-    for name in weights:
-        if name not in there:
-            problems.append(f"unexpected {name!r}{_nearest(name, there)}")
-    for name, expected in there.items():
-        if name in weights and weights[name].shape != expected.shape:
-            problems.append(f"{name!r} has shape {tuple(weights[name].shape)}, expected {tuple(expected.shape)}")
-    if problems:
-        shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
+    missing = [name for name in there if name not in weights]
+    unexpected = [name for name in weights if name not in there]
+    misshapen = [name for name in there if name in weights and weights[name].shape != there[name].shape]
+    lines = []
+    for kind, names, known in (("missing", missing, weights), ("unexpected", unexpected, there)):
+        lines += [f"{kind} {name!r}{_nearest(name, known)}" for name in names[:SHOWN]]
+        lines += [f"and {len(names) - SHOWN} more {kind}"] if len(names) > SHOWN else []
+    for name in misshapen[:SHOWN]:
+        lines.append(f"{name!r} has shape {tuple(weights[name].shape)}, expected {tuple(there[name].shape)}")
+    if len(misshapen) > SHOWN:
+        lines.append(f"and {len(misshapen) - SHOWN} more of another shape")
+    if lines:
+        count = len(missing) + len(unexpected) + len(misshapen)
         raise InputError(
-            f"checkpoint {path} does not fit the architecture that it names; {len(problems)} keys differ:\n  {shown}"
+            f"checkpoint {path} does not fit the architecture that it names; {count} weights differ:\n  "
+            + "\n  ".join(lines)
         )
 
 

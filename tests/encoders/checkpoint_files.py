@@ -13,7 +13,7 @@ PRIMUS = primus.Plan(width=72, depth=3, heads=12, grid=(4, 4, 4))
 
 
 def resenc_network(seed=0):
-    network = resenc.random(seed, FACTS, InputSpec(), RESENC)
+    network = resenc.random(seed, FACTS, InputSpec(divisor=8), RESENC)
     return shaken(network, seed)
 
 
@@ -75,7 +75,8 @@ def plan(architecture, arch_kwargs, *, patch=(64, 64, 64), trained=(64, 64, 64),
 RESENC_KWARGS = {
     "n_stages": 4, "features_per_stage": list(RESENC.features), "n_blocks_per_stage": list(RESENC.blocks),
     "conv_op": "torch.nn.modules.conv.Conv3d", "kernel_sizes": [[3, 3, 3]] * 4,
-    "strides": [[1, 1, 1], *[[2, 2, 2]] * 3], "conv_bias": True, "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+    "strides": [[1, 1, 1], *[[2, 2, 2]] * 3], "conv_bias": True,
+    "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
     "norm_op_kwargs": {"eps": 1e-5, "affine": True}, "nonlin": "torch.nn.LeakyReLU", "nonlin_kwargs": {"inplace": True},
 }  # fmt: skip
 PRIMUS_KWARGS = {"embed_dim": 72, "eva_depth": 3, "eva_numheads": 12}
