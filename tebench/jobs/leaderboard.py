@@ -1,0 +1,87 @@
+"""job=leaderboard: everything published, remade from rows; rows of results scored anew on request."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+
+from tebench import storage
+from tebench.errors import InputError, unknown_name
+from tebench.reporting import leaderboard, leaderboard_rows
+
+log = logging.getLogger(__name__)
+
+
+def run(config: dict) -> None:
+    """Update the rows if asked, then write what they give, or check that it is what lies there."""
+    job = config["job"]
+    folder = Path(job["folder"]).expanduser() if job["folder"] else Path(str(files("tebench.leaderboard")))
+    if job["update"] and job["check"]:
+        raise InputError("job.update and job.check exclude each other: one writes, the other only looks.")
+    if job["update"]:
+        print(update(config, folder))
+    made = leaderboard.build(folder, protocol=config["protocol"]["name"])
+    if not made:
+        raise InputError(f"{folder / 'results'} holds no rows. Make them with job=leaderboard job.update=true.")
+    if job["check"]:
+        found = leaderboard.differences(folder, made)
+        print("\n".join(found) if found else f"{len(made)} files in {folder} are what the rows give")
+        if found:
+            print(f"{len(found)} differences; job=leaderboard makes the files anew.")
+            sys.exit(1)
+        return
+    for path in leaderboard.write(folder, made):
+        print(path)
+
+
+def update(config: dict, folder: Path) -> Path:
+    """Score every registered metric (or `job.metrics`) on the benchmark's whole pool and write its rows."""
+    from tebench import registry
+    from tebench.cells import Request
+    from tebench.evaluation import groundtruth
+    from tebench.evaluation.pools import Pool
+    from tebench.jobs.score import score_world
+    from tebench.world import ground_truth_file, resolve
+
+    if config["encoders"] or config["tasks"] or config["stages"]:
+        raise InputError("rows cover the whole benchmark: job.update goes without encoders=, tasks= and stages=.")
+    known, wanted = registry.load(), config["job"]["metrics"]
+    if wanted is not None and not (isinstance(wanted, list) and wanted and all(isinstance(w, str) for w in wanted)):
+        raise InputError(f"job.metrics must be a list of names such as [gbc,logme], got {wanted!r}.")
+    for name in wanted or []:
+        if name not in known:
+            raise unknown_name("metric", name, known)
+    world = resolve(config)
+    requests = [Request.make(known[name], {}, None, world.seed) for name in wanted or known]
+    truth = groundtruth.read(ground_truth_file(config), protocol=config["protocol"]["name"])
+    groundtruth.require(truth, world.encoders, world.tasks)
+    truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
+    rows = as_rows(score_world(world, requests, truth), Pool(world.pool, world.encoders))
+    path = folder / "results" / f"{world.name}.csv"
+    if wanted and path.exists():
+        old = leaderboard_rows.read(path)
+        rows = pd.concat([old[~old["metric"].isin(wanted)], rows], ignore_index=True)
+    text = leaderboard_rows.text(rows)
+    if found := leaderboard_rows.problems(text):
+        raise InputError("the scores are not fit for the leaderboard:\n  " + "\n  ".join(found[:20]))
+    storage.write_text(path, text)
+    return path
+
+
+def as_rows(scores: pd.DataFrame, pool) -> pd.DataFrame:
+    """The frame of job=score as leaderboard rows: with titles, directions and the classes of each task."""
+    from tebench import registry
+    from tebench.tasks import catalogue
+
+    known = registry.load()
+    n_foreground = {task: catalogue.load(task).n_foreground for task in dict.fromkeys(scores["task"])}
+    return scores.assign(
+        title=[known[name].title for name in scores["metric"]],
+        direction=[known[name].direction for name in scores["metric"]],
+        pool=[pool.id if known[name].pool_dependent else "" for name in scores["metric"]],
+        n_foreground=scores["task"].map(n_foreground),
+    )

@@ -1,0 +1,188 @@
+"""Everything that `leaderboard/` publishes, made from its rows alone: page, Markdown, tables, figures, manifest.
+
+Same rows, same bytes. Figures are drawn by matplotlib, whose versions differ in their last decimals; so the manifest
+names the version, and figures are compared byte by byte under that version only (their hashes always).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+
+from tebench import storage
+from tebench.errors import CacheError, InputError
+from tebench.evaluation.arrays import MEAN
+from tebench.reporting import citation, figures, formats, leaderboard_page, style
+from tebench.reporting.leaderboard_boards import Board, Result, read
+from tebench.reporting.leaderboard_page import long_csv
+
+DEVELOPMENT = "development"
+MANIFEST = "manifest.json"
+_DRAWN = ("svg", "pdf")
+
+
+def boards(folder: Path, *, protocol: str | None = None) -> list[Board]:
+    """The boards of all files of rows in `folder`/results, by name."""
+    return [read(folder, path.stem, protocol=protocol) for path in sorted((folder / "results").glob("*.csv"))]
+
+
+def build(folder: Path, *, version: str = DEVELOPMENT, protocol: str | None = None) -> dict[str, bytes]:
+    """Path below `folder` -> bytes of every generated file; nothing is written. No rows: nothing."""
+    found = boards(folder, protocol=protocol)
+    return render(found, _inputs(folder, found), version=version) if found else {}
+
+
+def render(found: list[Board], inputs: dict[str, str], *, version: str = DEVELOPMENT) -> dict[str, bytes]:
+    """All files of the boards. inputs: path -> sha256 of what they were read from."""
+    source = storage.hash_json(inputs)[:12]
+    page = leaderboard_page.render(found, version=version, source=source)
+    texts = {"index.html": page, "README.md": readme(found, version)}
+    drawn = {}
+    for board in found:
+        texts[f"tables/{board.name}.csv"] = long_csv(board)
+        for result in board.results:
+            options = {"title": _heading(result), "titles": board.titles, "groups": result.groups.get(MEAN)}
+            name = f"{board.name}-{result.pool.name}"
+            texts[f"tables/{name}.tex"] = formats.latex(result.frame, **options, label=f"tab:{name}")
+            texts[f"tables/{name}.md"] = formats.markdown(result.frame, **options)
+        drawn |= _figures(board)
+    made = {name: text.encode() for name, text in texts.items()} | drawn
+    manifest = {
+        "version": version,
+        "inputs": inputs,
+        "matplotlib": _matplotlib(),
+        "files": {name: storage.sha256_bytes(data) for name, data in made.items()},
+    }
+    made[MANIFEST] = (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode()
+    return dict(sorted(made.items()))
+
+
+def write(folder: Path, made: dict[str, bytes]) -> list[Path]:
+    """Write the files and remove generated ones of an earlier run that no longer belong."""
+    for name in set(_listed(folder)) - set(made):
+        (folder / name).unlink(missing_ok=True)
+    for name, data in made.items():
+        with storage.atomic_path(folder / name) as temporary:
+            temporary.write_bytes(data)
+    return [folder / name for name in made]
+
+
+def differences(folder: Path, made: dict[str, bytes]) -> list[str]:
+    """What in `folder` is not what the rows give, one sentence a file; empty when all is as it must be."""
+    manifest = _manifest(folder)
+    same_matplotlib = manifest.get("matplotlib") == _matplotlib()
+    found = []
+    for name, data in sorted(made.items()):
+        path = folder / name
+        if not path.is_file():
+            found.append(f"{name} is absent")
+        elif name == MANIFEST:
+            fresh = json.loads(data)
+            for key in ("version", "inputs"):
+                if manifest.get(key) != fresh[key]:
+                    found.append(f"{name}: {key} belongs to other rows")
+        elif not _is_drawn(name) or same_matplotlib:
+            if path.read_bytes() != data:
+                found.append(f"{name} differs")
+    stated = manifest.get("files", {})
+    for name, digest in sorted(stated.items()) if isinstance(stated, dict) else ():
+        if name not in made:
+            found.append(f"{name} is of no use any more")
+        elif (folder / name).is_file() and storage.sha256_file(folder / name) != digest:
+            found.append(f"{name} is not the file that {MANIFEST} lists")
+    known = {*made, *_listed(folder)}
+    extra = [
+        p.relative_to(folder).as_posix() for part in ("tables", "figures") for p in sorted((folder / part).glob("*"))
+    ]
+    found += [f"{name} was not generated" for name in extra if name not in known]
+    return found
+
+
+def readme(found: list[Board], version: str) -> str:
+    """The Markdown table of each whole pool, and where the rest is."""
+    lines = [
+        "# Leaderboard", "",
+        "Made from the rows in `results/` and `ground_truth/` by `python -m tebench job=leaderboard`; do not edit.",
+        "The page [index.html](index.html) shows every pool and task, each number with its picture, its influence and its",
+        "citation; [tables](tables) and [figures](figures) hold the same for papers.", "",
+    ]  # fmt: skip
+    for board in found:
+        result = board.results[0]
+        options = {"titles": board.titles, "groups": result.groups.get(MEAN)}
+        pools = "; ".join(f"{pool.name} ({len(pool)} encoders, id {pool.id})" for pool in board.pools)
+        lines += [
+            f"## {formats._escape_markdown(_heading(result))}",
+            "",
+            formats.markdown(result.frame, **options).rstrip(),
+        ]
+        lines += [f"- pools: {formats._escape_markdown(pools)}; each is computed for itself.", ""]
+    return "\n".join([*lines, "## Cite", "", "```bibtex", citation.bibtex(version), "```", ""])
+
+
+def _heading(result: Result) -> str:
+    board = result.board
+    return f"{board.name}: {board.title}; pool {result.pool.name}, protocol {board.protocol}"
+
+
+def _figures(board: Board) -> dict[str, bytes]:
+    """Figures of the whole pool as SVG and PDF."""
+    result, made = board.results[0], {}
+    drawn = {f"{board.name}-ground-truth": figures.ground_truth(board.truth, looks=board.looks, judged=result.judged)}
+    for task in dict.fromkeys(result.points["task"]):
+        drawn[f"{board.name}-{task}"] = figures.correlation(
+            result.points, result.frame, task, titles=board.titles, looks=board.looks
+        )
+    means = result.frame[(result.frame["task"] == MEAN) & (result.frame["status"] == "ok")]
+    if len(means) > 1:
+        drawn[f"{board.name}-cost-quality"] = figures.cost_quality(result.frame, titles=board.titles)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, figure in drawn.items():
+            for path in style.save(figure, Path(folder), name):
+                if path.suffix[1:] in _DRAWN:
+                    made[f"figures/{path.name}"] = path.read_bytes()
+    return made
+
+
+def _inputs(folder: Path, found: list[Board]) -> dict[str, str]:
+    from tebench.reporting.leaderboard_boards import facts_of
+
+    names = {f"results/{board.name}.csv" for board in found}
+    names |= {f"ground_truth/{facts_of(board.name)['ground_truth']}" for board in found}
+    return {name: storage.sha256_file(folder / name) for name in sorted(names)}
+
+
+def _manifest(folder: Path) -> dict:
+    with contextlib.suppress(CacheError):
+        found = storage.read_json(folder / MANIFEST)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _listed(folder: Path) -> list[str]:
+    """Files of the manifest, only those that lie where generated files may lie."""
+    stated = _manifest(folder).get("files", {})
+    if not isinstance(stated, dict):
+        return []
+    for name in stated:
+        parts = Path(name).parts
+        if not (
+            name in ("index.html", "README.md")
+            or (len(parts) == 2 and parts[0] in ("tables", "figures") and ".." not in parts)
+        ):
+            raise InputError(
+                f"{folder / MANIFEST} lists {name!r}, which job=leaderboard never makes. Restore the manifest."
+            )
+    return list(stated)
+
+
+def _is_drawn(name: str) -> bool:
+    return name.rsplit(".", 1)[-1] in _DRAWN
+
+
+def _matplotlib() -> str:
+    import matplotlib
+
+    return matplotlib.__version__

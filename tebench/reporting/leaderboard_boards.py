@@ -1,0 +1,140 @@
+"""A benchmark as the leaderboard shows it: its rows, its ground truth, and the results over every named pool."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+
+from tebench.errors import InputError
+from tebench.evaluation import evaluate, groundtruth, reliability
+from tebench.evaluation.arrays import MEAN
+from tebench.evaluation.compare import rank_groups
+from tebench.evaluation.influence import influence
+from tebench.evaluation.pools import Pool
+from tebench.reporting import leaderboard_rows
+from tebench.reporting.leaderboard_pools import rescore
+from tebench.reporting.style import Look
+
+LEAST = 3  # encoders that can be ranked at all
+
+
+@dataclass(frozen=True)
+class Board:
+    """One benchmark. pools: the candidate pools that are shown, the whole one first."""
+
+    name: str
+    title: str
+    rows: pd.DataFrame
+    truth: pd.DataFrame
+    pools: tuple[Pool, ...]
+    seed: int = 0
+    looks: dict[str, Look] = field(default_factory=dict)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        return dict(zip(self.rows["metric"], self.rows["title"], strict=True))
+
+    @property
+    def directions(self) -> dict[str, str]:
+        return dict(zip(self.rows["metric"], self.rows["direction"], strict=True))
+
+    @property
+    def tasks(self) -> list[str]:
+        return sorted(set(self.rows["task"]))
+
+    @property
+    def protocol(self) -> str:
+        return self.truth["protocol"].iloc[0]
+
+    @functools.cached_property
+    def results(self) -> list[Result]:
+        return [result_of(self, pool) for pool in self.pools]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that is shown for one pool of a board; every number is computed for that pool."""
+
+    board: Board
+    pool: Pool
+    scores: pd.DataFrame
+    frame: pd.DataFrame
+    points: pd.DataFrame
+    influence: pd.DataFrame
+    judged: pd.DataFrame
+    groups: dict[str, pd.DataFrame]
+
+
+def read(folder: Path, name: str, *, protocol: str | None = None) -> Board:
+    """The board of `folder`/results/NAME.csv with the facts of conf/benchmark/NAME.yaml."""
+    facts = facts_of(name)
+    rows = leaderboard_rows.read(folder / "results" / f"{name}.csv")
+    source = folder / "ground_truth" / facts["ground_truth"]
+    truth = groundtruth.read(source, protocol=facts.get("protocol") or protocol)
+    encoders, tasks = sorted(set(rows["encoder"])), sorted(set(rows["task"]))
+    groundtruth.require(truth, encoders, tasks)
+    truth = truth[truth["task"].isin(tasks) & truth["encoder"].isin(encoders)].reset_index(drop=True)
+    pools, looks = _catalogue(facts.get("pool", "all"), encoders)
+    return Board(name, facts["title"], rows, truth, pools, looks=looks)
+
+
+def facts_of(name: str) -> dict:
+    """conf/benchmark/NAME.yaml as a mapping."""
+    from omegaconf import OmegaConf
+
+    path = files("tebench.conf") / "benchmark" / f"{name}.yaml"
+    if not path.is_file():
+        raise InputError(
+            f"leaderboard/results/{name}.csv belongs to no benchmark: conf/benchmark/{name}.yaml is absent."
+        )
+    return OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
+
+
+def _catalogue(name: str, encoders: list[str]) -> tuple[tuple[Pool, ...], dict[str, Look]]:
+    """The whole pool, then the catalogue's pools that are smaller parts of it; and how its encoders are drawn."""
+    from tebench.encoders import catalogue
+    from tebench.reporting.report import looks_of
+
+    named = catalogue.pools()
+    order = [e for members in named.values() for e in members]
+    encoders = sorted(encoders, key=lambda e: (order.index(e) if e in order else len(order), e))
+    smaller = [
+        Pool(other, tuple(members))
+        for other, members in named.items()
+        if set(members) < set(encoders) and len(members) >= LEAST
+    ]
+    return (Pool(name, tuple(encoders)), *smaller), looks_of(e for e in encoders if e in catalogue.names())
+
+
+def result_of(board: Board, pool: Pool) -> Result:
+    """Evaluate one pool from the rows: scores recomputed, intervals, nulls, groups and influence anew."""
+    scores = rescore(board.rows, board.truth, pool)
+    directions, seed = board.directions, board.seed
+    truth = board.truth[board.truth["encoder"].isin(pool.encoders)].reset_index(drop=True)
+    frame = evaluate.evaluate(scores, truth, directions, pool=pool, seed=seed)
+    judged = reliability.table(truth, pool.encoders)
+    rankable = list(judged.loc[judged["status"] == "ok", "task"])
+    groups = {}
+    for task in [*rankable, MEAN] if rankable else []:
+        part = scores if task == MEAN else scores[scores["task"] == task]
+        groups[task] = rank_groups(part, truth, directions, pool=pool, seed=seed)
+    effect = influence(
+        scores, truth, directions, pool=pool,
+        rescore=(lambda smaller: rescore(board.rows, truth, smaller)) if len(pool) > LEAST else None,
+    )  # fmt: skip
+    points = evaluate.points(scores, truth, directions, pool=pool)
+    return Result(board, pool, scores, frame, points, _with_mean(effect, frame), judged, groups)
+
+
+def _with_mean(effect: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Influence on the mean over tasks too, where every task that enters the mean has a number without the encoder."""
+    entering = frame.loc[(frame["status"] == "ok") & (frame["task"] != MEAN), ["metric", "task"]]
+    rows = []
+    for (metric, left_out), part in effect.merge(entering).groupby(["metric", "left_out"], sort=False):
+        change = part["change"].mean(skipna=False)
+        rows.append([metric, MEAN, left_out, part["tau_w"].mean(skipna=False), change, bool(part["recomputed"].all())])
+    return pd.concat([effect, pd.DataFrame(rows, columns=effect.columns)], ignore_index=True) if rows else effect

@@ -1,0 +1,97 @@
+"""Scores of a narrower candidate pool from stored rows: pool-level metrics are fused anew, never filtered."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from tebench import registry
+from tebench.errors import NotApplicable
+from tebench.evaluation.pools import Pool, narrow, recompute
+from tebench.scoring import check_value
+
+
+def rescore(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> pd.DataFrame:
+    """Scores over `pool`, from leaderboard rows of a pool that contains it.
+
+    Fused metrics (reads "parts") are recomputed from the part scores in `components`; those that read ground truth of
+    other tasks ("elsewhere") from `truth`. A pool-level metric that is not registered here keeps its score for its own
+    pool only; elsewhere it is "not_applicable", with this as its reason.
+    """
+    known = registry.load()
+    dependent = sorted(set(rows.loc[rows["pool"] != "", "metric"]))
+    made = {}
+    for name in dependent:
+        own = rows[rows["metric"] == name]
+        if set(own["pool"]) == {pool.id}:
+            made[name] = lambda _, pool, own=own: narrow(own, pool)
+        elif name in known and known[name].reads == "parts":
+            made[name] = lambda _, pool, own=own, metric=known[name]: _fused(metric, narrow(own, pool), pool)
+        elif name in known and known[name].reads == "elsewhere":
+            made[name] = lambda _, pool, own=own, metric=known[name]: _elsewhere(metric, narrow(own, pool), truth, pool)
+        else:
+            made[name] = lambda _, pool, own=own: _unknown(narrow(own, pool))
+    return recompute(rows, pool, made)
+
+
+def _fused(metric, own: pd.DataFrame, pool: Pool) -> pd.DataFrame:
+    def values(part, present):
+        table = {
+            name: np.array([part.loc[encoder, "components"][name] for encoder in present], np.float64)
+            for name in metric.parts
+        }
+        n_foreground = int(part["n_foreground"].iloc[0])
+        return metric.function(table, n_foreground, **part["parameters"].iloc[0]), n_foreground + 1
+
+    def complete(row):
+        parts = [row["components"].get(name) for name in metric.parts]
+        return all(isinstance(value, (int, float)) and math.isfinite(value) for value in parts)
+
+    return _by_task(metric, own, pool, complete, values)
+
+
+def _elsewhere(metric, own: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> pd.DataFrame:
+    def values(part, present):
+        others = truth[(truth["task"] != part["task"].iloc[0]) & truth["task"].isin(set(own["task"]))]
+        dice = others.groupby(["encoder", "task"])["value"].mean().unstack()
+        if dice.shape[1] == 0:
+            raise NotApplicable("there is ground truth for no other task of this benchmark.")
+        return metric.function(dice.reindex(present).to_numpy(np.float64), **part["parameters"].iloc[0]), None
+
+    return _by_task(metric, own, pool, lambda row: True, values)
+
+
+def _by_task(metric, own, pool, complete, values) -> pd.DataFrame:
+    """Rows of one pool-level metric made anew, task by task and seed by seed."""
+    made = []
+    for _, part in own.groupby(["task", "seed"], sort=False):
+        part = part.set_index("encoder", drop=False).reindex(pool.encoders)
+        present = [encoder for encoder in pool.encoders if complete(part.loc[encoder])]
+        scores, status, reason = {}, "not_applicable", ""
+        try:
+            if present:
+                numbers, n_classes = values(part, present)
+                scores = {e: check_value(metric, v, n_classes) for e, v in zip(present, numbers, strict=True)}
+        except NotApplicable as error:
+            reason = str(error)
+        except Exception as error:
+            status, reason = "failed", f"{type(error).__name__}: {error}"
+        left_out = [encoder for encoder in pool.encoders if encoder not in present]
+        note = f"pool without {', '.join(left_out)}" if left_out else ""
+        for encoder in pool.encoders:
+            row = part.loc[encoder].to_dict()
+            if encoder in scores:
+                row |= {"score": scores[encoder], "status": "ok", "reason": note}
+            elif encoder in present:
+                row |= {"score": math.nan, "status": status, "reason": reason}
+            made.append(row)  # an encoder without a part keeps its status and reason
+    return pd.DataFrame(made)
+
+
+def _unknown(own: pd.DataFrame) -> pd.DataFrame:
+    reason = (
+        "the score is made over a candidate pool, and its metric is not registered here: it has none for this pool."
+    )
+    return own.assign(score=math.nan, status="not_applicable", reason=reason)
