@@ -17,6 +17,7 @@ from tebench import storage
 from tebench.assets import catalogue as assets
 from tebench.encoders import checkpoints, plugins
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
+from tebench.encoders.reading import Reading
 from tebench.errors import AssetError, unknown_name
 
 if TYPE_CHECKING:
@@ -169,6 +170,17 @@ def _other(name: str):
     if path is not None:
         return checkpoints.describe(path, name if name in checkpoints.registered() else None)
     return plugins.build(name) if name in plugins.names() else None
+
+
+def reading(name: str) -> Reading:
+    """All that is known of an encoder without its weights in memory, with what is unusual about its file."""
+    other = _other(name)
+    if hasattr(other, "warnings"):
+        return other
+    source = other or entry(name).shape
+    version = getattr(other, "fingerprint", None) or entry(name).shape.version
+    axes = getattr(other, "axes", (0, 1, 2))
+    return Reading((other or entry(name)).facts, source.spec, source.stages, version, (), axes, lambda: build(name))
 
 
 def facts(name: str) -> EncoderFacts:

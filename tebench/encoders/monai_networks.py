@@ -145,9 +145,8 @@ def read(content: dict, path: Path, name: str, plan: dict) -> Reading:
     if kind != "SegResNet" and "spatial_dims" not in arguments:
         arguments = {**arguments, "spatial_dims": 3}
     notes: list[str] = []
-    with torch.device("meta"):
-        network = _network(kind, arguments, where)
-        body = _body(network, kind)
+    network = _network(kind, arguments, where).to("meta")  # MONAI's constructors need real numbers
+    body = _body(network, kind)
     keep = _encoder_keys(network, kind)
     weights = _matched(content, network, keep, path, notes)
     channels = int(arguments.get("in_channels", 1))

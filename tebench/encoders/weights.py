@@ -74,8 +74,8 @@ def _torch(path: Path, *, mapped: bool):
         with _allowed():
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        named = str(error)
-        if "Unsupported global" in named or "Unsupported class" in named or "unsupported" in named.lower():
+        named = str(error).split("WeightsUnpickler error:")[-1]
+        if "operand" not in named and "truncated" not in named:
             what = named.split("GLOBAL ")[-1].split(" was not")[0] if "GLOBAL " in named else "an object"
             raise InputError(
                 f"checkpoint {path} is refused and was not executed: its pickle names {what}, and only tensors and "

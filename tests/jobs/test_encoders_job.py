@@ -1,0 +1,50 @@
+"""job=encoders: the table of what was understood, what is unusual, and what is refused."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "encoders"))
+from checkpoint_files import primus_content, resenc_content, save
+
+from tebench.encoders import checkpoints
+from tebench.jobs import encoders
+
+CONFIG = {"benchmark": {"pool": "starter"}}
+
+
+@pytest.fixture(autouse=True)
+def no_added_checkpoints(monkeypatch):
+    monkeypatch.setenv(checkpoints.VARIABLE, "{}")
+
+
+def test_a_folder_of_checkpoints(tmp_path, capsys):
+    save(tmp_path / "ResEncL-S3D", {**resenc_content(), "spark_weights": {}})
+    save(tmp_path / "PrimusM-MAE", primus_content())
+    encoders.run({**CONFIG, "encoders": [str(tmp_path), "deepbrain"]})
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split("  ")[0] == "encoder" and heading.split()[1:4] == ["architecture", "parameters", "stages"]
+    assert [line.split()[0] for line in lines[:3]] == ["PrimusM-MAE", "ResEncL-S3D", "deepbrain"]
+    for word in ("PrimusM", "3 x 72@8", "1x1x1", "zscore_all", "64x64x64", "zyx"):
+        assert word in lines[0]
+    assert "2@1, 3@2, 4@4, 4@8" in lines[1]
+    assert "53,896" in lines[2] and "task's own" in lines[2] and "xyz" in lines[2]
+    assert "  ResEncL-S3D: also holds spark_weights; not needed here" in lines
+
+
+def test_refused_files_do_not_hide_the_others(tmp_path, capsys):
+    save(tmp_path / "good", resenc_content())
+    bad = save(tmp_path / "bad", resenc_content())
+    bad.write_bytes(bad.read_bytes()[:1000])
+    with pytest.raises(SystemExit) as caught:
+        encoders.run({**CONFIG, "encoders": [str(tmp_path)]})
+    out = capsys.readouterr().out
+    assert caught.value.code == 1
+    assert out.splitlines()[1].startswith("good ") and "  bad: checkpoint" in out.split("Refused")[1]
+
+
+def test_the_pool_of_the_benchmark_without_a_download(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TEBENCH_CACHE", str(tmp_path / "empty"))
+    encoders.run({**CONFIG, "encoders": None})
+    assert len(capsys.readouterr().out.splitlines()) == 7
