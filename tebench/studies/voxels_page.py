@@ -1,0 +1,189 @@
+"""The page of the voxel study: words, tables and the figure, all from the statistics."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tebench.features.sampling import Recipe
+from tebench.reporting import style
+from tebench.reporting.summary import number
+from tebench.studies.voxels import AGREES, enough
+
+PANELS = (
+    ("bias", "bias\n(SD between encoders)"),
+    ("spread", "spread of draws\n(SD between encoders)"),
+    ("agreement", "rank agreement\nof one draw (Kendall)"),
+    ("tau_w", r"$\tau_w$ with Dice" + "\nof one draw"),
+)
+
+
+def page(table, distinct, recipe: Recipe, titles, *, command, protocol, draws, cases, encoders, figure) -> str:
+    """table: of `voxels.statistics`; distinct: (task, encoder) -> {stage: {size: distinct rows a case}}."""
+    sizes, k = sorted(set(table["size"])), len(encoders)
+    usual = table[table["size"] == 1].set_index(["task", "metric"])
+    lines = [
+        "# How many voxels topology metrics need", "",
+        f"Made by `{command}` from `voxels.csv` (statistics) and `voxels_scores.csv` (every score); do not edit. "
+        f"{len(encoders)} encoders, tasks {', '.join(dict.fromkeys(table['task']))}, the first {cases} training cases, "
+        f"ground truth of protocol `{protocol}`.",
+        "",
+        f"Sizes are multiples of the default sampling: 1 is {recipe.foreground} foreground and {recipe.background} "
+        f"background voxels and {recipe.anchors} anchors a case. At each size {draws} draws that share no foreground, "
+        "background or anchor voxel; the same voxels serve every encoder.",
+        "", f"![Bias, spread, rank agreement and tau_w against sample size]({figure}.png)", "",
+        "## Recommendation", "", *recommendation(table, titles), "",
+        "## At the default size", "",
+        "| metric | task | bias | uneven bias | spread | agreement (lowest) | tau_w of one draw: mean, SD, range |",
+        "|---|---|" + "---:|" * 5,
+    ]  # fmt: skip
+    for metric in dict.fromkeys(table["metric"]):
+        for task in dict.fromkeys(table["task"]):
+            row = usual.loc[(task, metric)]
+            if row["n_missing"]:
+                lines.append(f"| {titles[metric]} | {task} | no value for every encoder | | | | |")
+                continue
+            tau = f"{number(row.tau_w)}, {number(row.tau_w_sd)}, {number(row.tau_w_low)} to {number(row.tau_w_high)}"
+            cells = [titles[metric], task, number(row.bias), number(row.uneven), number(row.spread)]
+            lines.append(
+                "| " + " | ".join([*cells, f"{number(row.agreement)} ({number(row.agreement_low)})", tau]) + " |"
+            )
+    lines += [
+        "",
+        f"*bias*: mean over encoders of the value here minus that at {sizes[-1]:g} times the size, in units of the SD "
+        "between encoders there; a bias that is alike for all encoders moves no ranking. *uneven bias*: its SD over "
+        "encoders, the part that does. *spread*: SD over draws over the SD between encoders, both at this size. "
+        "*agreement*: Kendall tau of one draw's ranking with that of the mean of the other draws at the largest size. "
+        f"With {k} encoders one exchanged pair of neighbours costs {number(4 / (k * (k - 1)))}.",
+        "", f"## From which size on one draw ranks like the rest (mean agreement >= {AGREES})", "",
+        "| metric | smallest size | rows a case | mean agreement by size: " + ", ".join(f"{s:g}" for s in sizes) + " |",
+        "|---|---:|---:|---|",
+    ]  # fmt: skip
+    for metric in dict.fromkeys(table["metric"]):
+        least = enough(table, metric)
+        mean = table[table["metric"] == metric].groupby("size")["agreement"].mean()
+        where = [f"{least:g}", str(rows_a_case(recipe, least))] if math.isfinite(least) else ["none", "-"]
+        lines.append("| " + " | ".join([titles[metric], *where, ", ".join(number(mean[s]) for s in sizes)]) + " |")
+    lines += ["", "## More voxels are not more rows", "", *_distinct(distinct, recipe, sizes), ""]
+    return "\n".join(lines)
+
+
+def recommendation(table, titles) -> list[str]:
+    """Sentences by a rule: the default is kept unless a larger size ranks better than it can."""
+    metrics = list(dict.fromkeys(table["metric"]))
+    least = {metric: enough(table, metric) for metric in metrics}
+    fine = [titles[m] for m in metrics if least[m] <= 1]
+    more = [f"{titles[m]} ({least[m]:g} times)" for m in metrics if math.isfinite(least[m]) and least[m] > 1]
+    never = [titles[m] for m in metrics if math.isnan(least[m])]
+    at = {size: part["agreement"].mean() for size, part in table.groupby("size")}
+    largest = max(at)
+    lines = [
+        f"- One draw of the default size ranks like the rest (mean agreement of at least {AGREES}) for: "
+        f"{', '.join(fine) or 'none'}."
+    ]
+    if more:
+        lines.append(f"- It takes more for: {', '.join(more)}.")
+    if never:
+        lines.append(f"- Not reached at any size studied: {', '.join(never)}.")
+    lines.append(
+        f"- Over all metrics and tasks the agreement is {number(at[1])} at the default size and {number(at[largest])} "
+        f"at {largest:g} times it; the spread {number(_at(table, 1, 'spread'))} against "
+        f"{number(_at(table, largest, 'spread'))} (medians). "
+        + (
+            "**Keep the default size**; for a closer call average over sampling seeds (`-m seed=0,1,2`), which gives "
+            "the error bar as well."
+            if not more and not never
+            else "**Keep the default size for the metrics of the first line; for the others average over sampling "
+            "seeds (`-m seed=0,1,2`) or enlarge `sampling.*`, and never compare scores of different sizes.**"
+        )
+    )
+    return lines
+
+
+def _at(table, size, column) -> float:
+    return float(table.loc[table["size"] == size, column].median())
+
+
+def rows_a_case(recipe: Recipe, size: float) -> int:
+    return round(recipe.foreground * size) + round(recipe.background * size)
+
+
+def _distinct(distinct, recipe: Recipe, sizes) -> list[str]:
+    """Distinct feature rows a case, for one encoder of each stage layout."""
+    shown = [sizes[0], 1.0, sizes[-1]]
+    lines = [
+        "Voxels inside one cell of a strided feature map have identical features. Distinct foreground and background "
+        "rows a case:", "",
+        "| task | encoder | stage | " + " | ".join(f"{rows_a_case(recipe, s)} rows" for s in shown) + " |",
+        "|---|---|---|" + "---:|" * len(shown),
+    ]  # fmt: skip
+    layouts = set()
+    for (task, encoder), stages in distinct.items():
+        if (task, tuple(stages)) in layouts:
+            continue
+        layouts.add((task, tuple(stages)))
+        for stage, counts in stages.items():
+            lines.append(
+                f"| {task} | {encoder} | {stage} | " + " | ".join(f"{counts[f'{s:g}']:.0f}" for s in shown) + " |"
+            )
+    return lines
+
+
+def figure(table, recipe: Recipe, titles, encoders):
+    """One row per metric, one column per statistic, one line per task; bands: lowest to highest draw."""
+    metrics, tasks = list(dict.fromkeys(table["metric"])), list(dict.fromkeys(table["task"]))
+    with style.theme():
+        import seaborn as sns
+
+        drawing = style.new_figure(7.4, 0.7 + 1.12 * len(metrics))
+        grid = drawing.subplots(len(metrics), len(PANELS), sharex=True, squeeze=False)
+        colours = dict(zip(tasks, sns.color_palette("colorblind"), strict=False))
+        for axes_row, metric in zip(grid, metrics, strict=True):
+            for axes, (column, head) in zip(axes_row, PANELS, strict=True):
+                _panel(axes, table[table["metric"] == metric], column, colours)
+                if axes_row is grid[0]:
+                    axes.set_title(head, fontsize=8, loc="center")
+            axes_row[0].set_ylabel(style.plain(titles[metric]).replace(" (ours)", "\n(ours)"), fontsize=7.5, labelpad=3)
+        ticks = [s for s in sorted(set(table["size"])) if math.log2(s) % 2 == 0 or s == 1]
+        for axes in grid[-1]:
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(ticks, [f"{rows_a_case(recipe, s)}" for s in ticks])
+            axes.minorticks_off()
+        drawing.supxlabel(
+            f"foreground and background rows a case (LBTC: {recipe.anchors} anchors at {rows_a_case(recipe, 1)})",
+            fontsize=8,
+        )
+        from matplotlib.lines import Line2D
+
+        handles = [
+            Line2D([], [], color=colour, marker="o", ms=3.5, lw=1.2, label=style.plain(t))
+            for t, colour in colours.items()
+        ]
+        handles.append(Line2D([], [], color="0.6", lw=0.8, ls=(0, (3, 2)), label="default size"))
+        drawing.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=7.5)
+    return drawing
+
+
+def _panel(axes, part, column, colours) -> None:
+    axes.axvline(1, color="0.6", lw=0.8, ls=(0, (3, 2)), zorder=0)
+    for task, colour in colours.items():
+        rows = part[part["task"] == task].sort_values("size")
+        low, high = {"agreement": ("agreement_low", None), "tau_w": ("tau_w_low", "tau_w_high")}.get(
+            column, (None, None)
+        )
+        if low:
+            top = rows[high] if high else rows[column]
+            axes.fill_between(rows["size"], rows[low], top, color=colour, alpha=0.16, lw=0, zorder=1)
+        axes.plot(rows["size"], rows[column], "o-", color=colour, ms=3, lw=1.1, zorder=3)
+    values = part[column].to_numpy(float)
+    if column in ("agreement", "tau_w"):
+        lowest = min(part[["agreement_low", "tau_w_low"][column == "tau_w"]].min(), 0)
+        axes.set_ylim(min(-0.05, lowest - 0.08), 1.06)
+        axes.axhline(0, color="0.85", lw=0.7, zorder=0)
+    elif column == "spread":
+        axes.set_ylim(0, max(np.nanmax(values) * 1.12, 0.3))
+    else:
+        axes.axhline(0, color="0.85", lw=0.7, zorder=0)
+    axes.tick_params(labelsize=6.5, length=2.5)
+    axes.margins(x=0.06)

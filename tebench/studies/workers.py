@@ -1,0 +1,40 @@
+"""The same function over many jobs in worker processes, one thread each, results in the order of the jobs."""
+
+from __future__ import annotations
+
+
+def each(function, jobs: list, workers: int, description: str, progress: bool) -> list:
+    """[function(job) for job in jobs]; with one worker or job in this process. The first error ends all."""
+    from tqdm import tqdm
+
+    with tqdm(total=len(jobs), desc=description, unit="encoder", disable=not progress) as bar:
+        if workers == 1 or len(jobs) < 2:
+            results = []
+            for job in jobs:
+                results.append(function(job))
+                bar.update()
+            return results
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor, as_completed
+
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as executor:
+            futures = [executor.submit(function, job) for job in jobs]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    bar.update()
+            except BaseException:
+                executor.shutdown(wait=False, cancel_futures=True)
+                raise
+            return [future.result() for future in futures]
+
+
+def _one_thread() -> None:
+    """A worker computes on one thread (a shared machine spins otherwise) and leaves Ctrl-C to its parent."""
+    import signal
+
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
