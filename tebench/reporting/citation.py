@@ -39,5 +39,5 @@ def _key(text: str) -> str:
 
 def _text(text: str) -> str:
     """Braces and backslashes would end or change the field; the rest of TeX's marks are set literally."""
-    text = re.sub(r"[\x00-\x1f\x7f\\{}]+", " ", str(text))
+    text = re.sub(r"[\x00-\x1f\x7f\\{}<>`]+", " ", str(text))
     return re.sub(r"([%&#$_])", r"\\\1", text).replace("~", " ").replace("^", " ")

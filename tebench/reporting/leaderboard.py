@@ -83,9 +83,8 @@ def differences(folder: Path, made: dict[str, bytes]) -> list[str]:
             for key in ("version", "inputs"):
                 if manifest.get(key) != fresh[key]:
                     found.append(f"{name}: {key} belongs to other rows")
-        elif not _is_drawn(name) or same_matplotlib:
-            if path.read_bytes() != data:
-                found.append(f"{name} differs")
+        elif (not _is_drawn(name) or same_matplotlib) and path.read_bytes() != data:
+            found.append(f"{name} differs")
     stated = manifest.get("files", {})
     for name, digest in sorted(stated.items()) if isinstance(stated, dict) else ():
         if name not in made:
@@ -105,8 +104,8 @@ def readme(found: list[Board], version: str) -> str:
     lines = [
         "# Leaderboard", "",
         "Made from the rows in `results/` and `ground_truth/` by `python -m tebench job=leaderboard`; do not edit.",
-        "The page [index.html](index.html) shows every pool and task, each number with its picture, its influence and its",
-        "citation; [tables](tables) and [figures](figures) hold the same for papers.", "",
+        "The page [index.html](index.html) shows every pool and task, each number with its picture, its influence and",
+        "its citation; [tables](tables) and [figures](figures) hold the same for papers.", "",
     ]  # fmt: skip
     for board in found:
         result = board.results[0]

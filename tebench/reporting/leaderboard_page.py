@@ -26,8 +26,8 @@ from tebench.reporting.style import Look
 from tebench.reporting.summary import WORDS, number, span
 
 _PAGE = files("tebench.reporting") / "page"
-SHOWN = ("metric", "title", "task", "group", "tau_w", "low", "high", "interval", "null_low", "null_high", "p", "ceiling", "n",
-         "tau", "regret", "rel1", "seconds", "peak_mb", "status", "reason")  # fmt: skip
+SHOWN = ("metric", "title", "task", "group", "tau_w", "low", "high", "interval", "null_low", "null_high", "p",
+         "ceiling", "n", "tau", "regret", "rel1", "seconds", "peak_mb", "status", "reason")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,14 @@ def render(boards: list[Board], *, version: str, source: str) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "brief": brief, "plain": _plain}
+    environment.filters |= {"number": number, "brief": brief, "plain": _plain, "six": _six}
     return environment.from_string(_read("template.html")).render(
         boards=boards, views=views, version=version, source=source, style=Markup(style), script=Markup(script),
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'; "
-               "form-action 'none'",
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+               "base-uri 'none'; form-action 'none'",
         data=Markup(_json({view.id: _records(view) for view in views})), columns=list(SHOWN),
         csv={board.name: "data:text/csv;charset=utf-8," + urllib.parse.quote(long_csv(board)) for board in boards},
         bibtex=citation.bibtex(version), dice={board.name: _dice(board) for board in boards}, mean=MEAN, span=span,
-        finite=math.isfinite,
     )  # fmt: skip
 
 
@@ -118,19 +117,17 @@ def view_id(board: str, pool: str, task: str, metric: str = "") -> str:
 
 
 def brief(value: float) -> str:
-    """Three significant digits without exponent where it can be avoided; a dash where there is no number."""
+    """Three significant digits, an exponent only below .001; a dash where there is no number."""
     if not math.isfinite(value):
         return "–"
-    text = f"{value:.3g}"
-    return (
-        text
-        if "e" not in text
-        else f"{value:.0f}"
-        if abs(value) >= 1
-        else "<0.001"
-        if value < 0.001
-        else f"{value:.4f}"
-    )
+    if 0 < abs(value) < 0.001:
+        return f"{value:.1e}".replace("e-0", "e-")
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _six(value: float) -> str:
+    """What the script sorts by: six significant digits, which do not differ between machines; empty without a number."""
+    return f"{value:.6g}" if math.isfinite(value) else ""
 
 
 def _views(result: Result, version: str) -> list[View]:

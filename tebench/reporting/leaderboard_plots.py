@@ -64,8 +64,8 @@ def cost_quality(means, titles: dict[str, str], title: str) -> Markup:
     means = means.sort_values(["seconds", "metric"])
     seconds = np.log10(means["seconds"].clip(lower=_LEAST_SECONDS)).to_numpy()
     tau = means["tau_w"].to_numpy()
-    frame = _Frame(760, 380, seconds, [*tau, 0, *means["null_low"], *means["null_high"]], "seconds per task, all encoders",
-                   "mean tau_w", log_x=True)  # fmt: skip
+    ys = [*tau, 0, *means["null_low"], *means["null_high"]]
+    frame = _Frame(760, 380, seconds, ys, "seconds per task, all encoders", "mean tau_w", log_x=True)
     low, high = means["null_low"].min(), means["null_high"].max()
     (x0, top), (x1, bottom) = (frame.left, frame.at(0, high)[1]), (frame.right, frame.at(0, low)[1])
     body = f'<rect class="chance" x="{_n(x0)}" y="{_n(top)}" width="{_n(x1 - x0)}" height="{_n(bottom - top)}"/>'
@@ -116,8 +116,8 @@ class _Frame:
                          f'text-anchor="end">{value:g}</text>')  # fmt: skip
         middle = _n((self.left + self.right) / 2), _n((self.top + self.bottom) / 2)
         parts.append(f'<text x="{middle[0]}" y="{self.height - 6}" text-anchor="middle">{escape(self.x_label)}</text>')
-        parts.append(f'<text transform="translate(13 {middle[1]}) rotate(-90)" text-anchor="middle">{escape(self.y_label)}'
-                     "</text>")  # fmt: skip
+        turned = f'<text transform="translate(13 {middle[1]}) rotate(-90)" text-anchor="middle">'
+        parts.append(f"{turned}{escape(self.y_label)}</text>")
         return Markup("".join(parts) + body + "</svg>")
 
 

@@ -14,7 +14,7 @@ seed             sampling seed, 0, 1, 2 ..
 status           "ok" | "not_applicable" | "failed"
 reason           why there is no score; for a pool-level score also who was left out
 score            finite where status is ok, else empty
-components       JSON: value of each stage; of a fused metric the score of each part, so that narrower pools can be fused
+components       JSON: value of each stage; of a fused metric the score of each part, so that it can be fused anew
 n_foreground     foreground classes of the task (what a fusion gate reads)
 seconds, peak_mb wall time, and resident memory above the process's own; peak_mb is empty where it is not known
 *_hash           feature cache, label set and metric source (sha256)
@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import re
@@ -200,11 +201,12 @@ def _table_problems(frame: pd.DataFrame) -> list[str]:
     tasks, encoders = sorted(set(frame["task"])), sorted(set(frame["encoder"]))
     have = set(frame[KEY].itertuples(index=False, name=None))
     for metric, part in frame.groupby("metric"):
-        gaps = [(task, encoder, metric, seed) for task in tasks for encoder in encoders for seed in sorted(set(part["seed"]))
-                if (task, encoder, metric, seed) not in have]  # fmt: skip
-        if gaps:
-            found.append(f"metric {metric}: {len(gaps)} missing cell(s): {_name(pd.DataFrame(gaps, columns=KEY))}; a cell "
-                         "without a value needs a row with its status and reason")  # fmt: skip
+        wanted = itertools.product(tasks, encoders, [metric], sorted(set(part["seed"])))
+        if gaps := [cell for cell in wanted if cell not in have]:
+            found.append(
+                f"metric {metric}: {len(gaps)} missing cell(s): {_name(pd.DataFrame(gaps, columns=KEY))}; "
+                "a cell without a value needs a row with its status and reason"
+            )
     return found
 
 

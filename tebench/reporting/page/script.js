@@ -64,7 +64,8 @@
   function order(view, column, down) {
     var body = view.querySelector("tbody"), rows = Array.prototype.slice.call(body.rows);
     var text = view.querySelectorAll("thead th")[column].dataset.sort === "text";
-    var key = function (row) { return row.cells[column].dataset.v; };
+    // The reason of an absent number spans the columns that it has no values for.
+    var key = function (row) { return row.className === "absent" && column !== 1 ? "" : row.cells[column].dataset.v; };
     rows.forEach(function (row, i) { if (!row.dataset.first) { row.dataset.first = String(i); } });
     rows.sort(function (a, b) {
       var x = key(a), y = key(b), gap;

@@ -1,0 +1,246 @@
+"""The leaderboard from rows: same bytes, recomputed pools, a page that asks for nothing and runs nothing foreign."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import leaderboard_world
+import numpy as np
+import pytest
+
+from tebench.evaluation.arrays import MEAN
+from tebench.evaluation.evaluate import evaluate
+from tebench.evaluation.pools import Pool
+from tebench.jobs import leaderboard as job
+from tebench.reporting import citation, leaderboard, leaderboard_page
+from tebench.reporting.leaderboard_boards import Board, read
+from tebench.reporting.leaderboard_pools import rescore
+
+HOSTILE = "=1+1</script><script>alert('x')</script><img src=x onerror=alert(1)>\"&_%${\\input{x}}"
+NARROW = Pool("third_party", tuple(leaderboard_world.ENCODERS[:3]))
+CONFIG = {"job": {"folder": None, "check": False, "update": False, "metrics": None}, "protocol": {"name": "starter-v0"}}
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory):
+    folder = leaderboard_world.write(tmp_path_factory.mktemp("leaderboard"), *leaderboard_world.rows_and_truth())
+    job.run({**CONFIG, "job": {**CONFIG["job"], "folder": str(folder)}})
+    return folder
+
+
+@pytest.fixture(name="board", scope="module")
+def _board(folder):
+    return read(folder, "starter")
+
+
+@pytest.fixture(name="page", scope="module")
+def _page(folder):
+    return (folder / "index.html").read_text()
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes; refuses markup that does not close."""
+
+    VOID = ("meta", "img", "input", "br", "link")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open = [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def _embedded(page):
+    columns, data = (
+        json.loads(re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page, re.S)[1])
+        for name in ("columns", "data")
+    )
+    return {view: [dict(zip(columns, row, strict=True)) for row in rows] for view, rows in data.items()}
+
+
+def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, capsys):
+    made = leaderboard.build(folder)
+    assert leaderboard.differences(folder, made) == []
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {*made, "results/starter.csv", "ground_truth/starter.csv"}
+    for name in ("index.html", "figures/starter-tissue.svg", "tables/starter.csv"):
+        path = folder / name
+        before = path.read_bytes()
+        path.write_bytes(before[:-2] + b"?" + before[-1:])
+        assert any(name in said for said in leaderboard.differences(folder, made))
+        path.unlink()
+        assert f"{name} is absent" in leaderboard.differences(folder, made)
+        path.write_bytes(before)
+    (folder / "tables" / "stray.tex").write_text("")
+    assert leaderboard.differences(folder, made) == ["tables/stray.tex was not generated"]
+    with pytest.raises(SystemExit, match="1"):
+        job.run({**CONFIG, "job": {**CONFIG["job"], "folder": str(folder), "check": True}})
+    assert "tables/stray.tex was not generated" in capsys.readouterr().out
+    (folder / "tables" / "stray.tex").unlink()
+
+
+def test_changed_rows_are_noticed(folder, tmp_path):
+    rows, truth = leaderboard_world.rows_and_truth(seed=4)
+    leaderboard_world.write(tmp_path, rows, truth)
+    for name in ("manifest.json", "index.html"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    fresh = {name: (tmp_path / name).read_bytes() for name in ("manifest.json", "index.html")}
+    changed = json.loads(fresh["manifest.json"]) | {
+        "inputs": leaderboard._inputs(tmp_path, [read(tmp_path, "starter")])
+    }
+    fresh["manifest.json"] = json.dumps(changed).encode()
+    assert "manifest.json: inputs belongs to other rows" in leaderboard.differences(tmp_path, fresh)
+
+
+def test_pool_scores_are_recomputed_and_equal_an_evaluation_of_the_narrower_pool(board, page):
+    assert [pool.name for pool in board.pools] == ["starter", "third_party", "random"]
+    rows, truth = board.rows, board.truth
+    assert rescore(rows, truth, board.pools[0])["score"].equals(rescore(rows, truth, board.pools[0])["score"])
+    narrow = rescore(rows, truth, NARROW)
+    assert set(narrow["encoder"]) == set(NARROW.encoders)
+    fused = narrow[(narrow["metric"] == "grtd_lbtc") & (narrow["task"] == "tissue")].set_index("encoder")
+    parts = np.array([[c["grtd"], c["lbtc"]] for c in fused["components"]])
+    scaled = (parts - parts.min(0)) / np.ptp(parts, axis=0)
+    assert fused["score"].to_numpy() == pytest.approx(0.5 * scaled[:, 0] + 0.5 * scaled[:, 1])  # 3 classes: alpha = 1/2
+    stored = rows[(rows["metric"] == "grtd_lbtc") & (rows["task"] == "tissue")].set_index("encoder")["score"]
+    assert not np.allclose(fused["score"], stored.reindex(fused.index))
+    expected = evaluate(narrow, truth[truth["encoder"].isin(NARROW.encoders)], board.directions, pool=NARROW)
+    embedded = _embedded(page)
+    compared = 0
+    for row in expected.itertuples():
+        view = leaderboard_page.view_id("starter", "third_party", row.task)
+        (shown,) = [item for item in embedded[view] if item["metric"] == row.metric]
+        assert shown["n"] == row.n
+        for name in ("tau_w", "low", "null_low", "null_high", "regret", "p"):
+            value = getattr(row, name)
+            assert (shown[name] is None) == (value != value)
+            if value == value:
+                assert shown[name] == pytest.approx(value, rel=1e-5, abs=1e-9)
+                compared += 1
+    assert compared > 50
+
+
+def test_the_stored_pool_is_what_recomputing_gives(board):
+    """The identity that a wrong row would break: stored fused scores follow from the stored parts."""
+    other = board.rows.assign(pool=board.rows["pool"].where(board.rows["pool"] == "", "0" * 12))
+    again = rescore(other, board.truth, board.pools[0])
+    key = ["metric", "task", "encoder"]
+    again, stored = (frame.set_index(key)["score"].sort_index() for frame in (again, board.rows))
+    assert again.index.equals(stored.index)
+    assert again.to_numpy(float) == pytest.approx(stored.to_numpy(float), rel=1e-12, nan_ok=True)
+
+
+def test_an_unregistered_pool_metric_has_no_number_for_another_pool(board):
+    rows = board.rows.replace({"metric": {"grtd_lbtc": "theirs"}})
+    narrow = rescore(rows, board.truth, NARROW)
+    own = narrow[narrow["metric"] == "theirs"]
+    assert set(own["status"]) == {"not_applicable"}
+    assert own["reason"].str.contains("not registered").all()
+    assert own["score"].isna().all()
+
+
+def test_page_is_one_file_without_requests(page):
+    found = Tags(page).tags
+    names = {tag for tag, _ in found}
+    assert not names & {"link", "img", "iframe", "object", "embed", "base"}
+    for tag, attributes in found:
+        assert "src" not in attributes, tag
+        assert not any(name.startswith("on") for name in attributes)
+        assert "style" not in attributes  # the policy allows the one style element only
+        assert attributes.get("href", "#").startswith(("#", "data:text/csv;charset=utf-8,"))
+    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", page)
+    assert [a["content"] for t, a in found if a.get("http-equiv") == "Content-Security-Policy"][0].startswith(
+        "default-src 'none'"
+    )
+
+
+def test_every_number_is_there_without_javascript_and_anchors_are_unique(page, board):
+    found = Tags(page).tags
+    ids = [attributes["id"] for _, attributes in found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    anchors = {a["href"][1:] for t, a in found if t == "a" and a.get("href", "").startswith("#")}
+    assert anchors <= set(ids)
+    for pool in board.pools:
+        for task in (MEAN, *board.tasks):
+            for metric in leaderboard_world.METRICS:
+                assert leaderboard_page.view_id("starter", pool.name, task, metric) in ids
+    assert page.count("no source head") > 3  # the reason of a cell without a number is visible
+    assert page.count('<svg class="plot"') > 10
+    assert "not told apart from its best" in page
+
+
+def test_influence_on_the_page_is_that_of_a_pool_fused_anew(board):
+    result = board.results[0]
+    left_out = board.pools[0].encoders[1]
+    smaller = board.pools[0].without(left_out)
+    truth = board.truth[board.truth["encoder"] != left_out]
+    expected = evaluate(rescore(board.rows, truth, smaller), truth, board.directions, pool=smaller)
+    for metric in ("grtd_lbtc", "gbc"):
+        for task in (*board.tasks, MEAN):
+            row = result.influence
+            row = row[(row["metric"] == metric) & (row["task"] == task) & (row["left_out"] == left_out)].iloc[0]
+            tau = expected[(expected["metric"] == metric) & (expected["task"] == task)]["tau_w"].iloc[0]
+            assert row["tau_w"] == pytest.approx(tau)
+            assert row["recomputed"]
+
+
+def test_hostile_words_stay_text(board):
+    encoder = board.rows["encoder"].iloc[0]
+    rows = board.rows.replace({"metric": {"gbc": HOSTILE}, "encoder": {encoder: HOSTILE}, "task": {"tissue": HOSTILE}})
+    rows["title"] = HOSTILE
+    rows["reason"] = rows["reason"].where(rows["reason"] == "", HOSTILE)
+    rows = rows[rows["metric"].isin([HOSTILE, "grtd", "leep"])].reset_index(drop=True)
+    truth = board.truth.replace({"encoder": {encoder: HOSTILE}, "task": {"tissue": HOSTILE}})
+    pool = Pool(HOSTILE, tuple(sorted(set(rows["encoder"]))))
+    hostile = Board(HOSTILE, HOSTILE, rows, truth, (pool,))
+    page = leaderboard_page.render([hostile], version=HOSTILE, source="0")
+    found = Tags(page).tags
+    assert [tag for tag, _ in found].count("script") == 3
+    assert "img" not in {tag for tag, _ in found}
+    assert not any(name.startswith("on") for _, attributes in found for name in attributes)
+    text = leaderboard_page.long_csv(hostile)
+    assert not re.search(r'(^|,|")=1\+1', text)
+    assert "'=1+1" in text
+    for view in _embedded(page).values():
+        assert all(row["title"].startswith("'=") for row in view)
+    assert "<script" not in leaderboard.readme([hostile], HOSTILE)
+    assert "\\input{" not in citation.bibtex(HOSTILE, note=HOSTILE)
+
+
+def test_a_manifest_cannot_reach_outside(folder, tmp_path):
+    outside = tmp_path / "precious"
+    outside.write_text("x")
+    inner = tmp_path / "leaderboard"
+    inner.mkdir()
+    (inner / "manifest.json").write_text(json.dumps({"files": {"../precious": "0", "tables/../../precious": "0"}}))
+    with pytest.raises(Exception, match="never makes"):
+        leaderboard.write(inner, {})
+    assert outside.exists()
+
+
+def test_the_committed_leaderboard_is_what_its_rows_give():
+    from importlib.resources import files
+    from pathlib import Path
+
+    folder = Path(str(files("tebench.leaderboard")))
+    assert leaderboard.differences(folder, leaderboard.build(folder, protocol="starter-v0")) == []
+
+
+def test_citation_says_what_the_citation_file_says():
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "CITATION.cff").read_text()
+    assert f'title: "{citation.TITLE}"' in text
+    assert f'name: "{citation.AUTHOR}"' in text
+    assert f"date-released: {citation.YEAR}-" in text
