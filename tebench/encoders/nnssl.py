@@ -44,6 +44,8 @@ def read(content: dict, path: Path, name: str, *, channels: int | None = None) -
         raise InputError(f"checkpoint {path} has an nnssl plan but no network_weights; it holds {sorted(content)}.")
     notes: list[str] = []
     architecture, shape = _shape(plan, path)
+    if architecture != "ResidualEncoderUNet" and shape != PRIMUS.get(architecture, resenc.L):
+        notes.append(f"arch_kwargs make it another shape than {architecture}'s own")
     configuration = _configuration(plan, content, path, notes)
     weights, ignored = _own_weights(unwrapped(raw), plan, architecture, path, notes)
     trained = _channels(plan, shape, weights, path, notes)

@@ -66,4 +66,5 @@ def columns(rows: list[dict]) -> str:
     """Rows as aligned text under their headings."""
     table = [list(rows[0]), *([line[key] for key in rows[0]] for line in rows)]
     widths = [max(len(line[index]) for line in table) for index in range(len(table[0]))]
-    return "\n".join("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in table)
+    padded = ([f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)] for line in table)
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)

@@ -142,7 +142,6 @@ def class_map(data: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
 
 
 def _facts(layout: Layout, n_cases: int) -> dict:
-    merged = len(layout.labels.values) > len(layout.labels.classes)
     return {
         "modality": ", ".join(layout.channels),
         "anatomy": str(layout.words.get("description") or ", ".join(layout.labels.classes[1:])),
@@ -150,7 +149,7 @@ def _facts(layout: Layout, n_cases: int) -> dict:
         "licence": str(layout.words.get("licence") or layout.words.get("license") or "not stated"),
         "label_origin": "not stated",
         "n_cases": f"{n_cases} of {len(layout.files)}",
-        "note": "; ".join([*layout.notes, *([f"regions: {REGION_RULE}"] if merged else [])]),
+        "note": "; ".join([*layout.notes, *([f"regions: {REGION_RULE}"] if layout.labels.regions else [])]),
     }
 
 

@@ -21,11 +21,15 @@ class Files:
 
 @dataclass(frozen=True)
 class Labels:
-    """classes: names, background first.   values: value in the files -> class index.   ignore: value, or None."""
+    """classes: names, background first.   values: value in the files -> class index.   ignore: value, or None.
+
+    regions: whether the classes were made from regions.
+    """
 
     classes: tuple[str, ...]
     values: dict[int, int]
     ignore: int | None = None
+    regions: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,4 +147,4 @@ def region_labels(regions: dict, where: Path, ignore: int | None = None) -> Labe
         )
     if len(classes) < 2:
         raise InputError(f"{where}: there is no region beside the background.")
-    return Labels(tuple(classes), values, ignore)
+    return Labels(tuple(classes), values, ignore, regions=True)
