@@ -19,6 +19,7 @@ class World:
     encoders: tuple[str, ...]
     pool: str
     sampling: dict
+    window: tuple[int, int, int] | None
     seed: int
     cache: Path
     output: Path
@@ -51,6 +52,7 @@ def resolve(config: dict) -> World:
         encoders=tuple(name for name in pool if name in chosen),
         pool=benchmark["pool"] if len(chosen) == len(pool) else f"{benchmark['pool']} narrowed to {len(chosen)}",
         sampling=dict(config["sampling"]),
+        window=None if benchmark["window"] is None else tuple(benchmark["window"]),
         seed=config["seed"],
         cache=cache_folder(config),
         output=storage.make_folder(Path(config["output"])),

@@ -35,5 +35,6 @@ def feature_folders(world: World) -> dict[tuple[str, str], Path]:
         progress=world.progress,
         device=world.device,
         decoder_seed=world.seed,
+        patch=world.window,
     )
     return {(task.name, encoder): folder for (task, encoder, _), folder in zip(pairs, folders, strict=True)}
