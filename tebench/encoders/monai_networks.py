@@ -224,6 +224,9 @@ def _probe(body: nn.Module, channels: int, patch: tuple, where: str) -> tuple[St
     try:
         with torch.no_grad(), torch.device("meta"):
             maps = body(torch.zeros(1, channels, *patch))
+    except ImportError as error:  # SwinUNETR needs einops, which MONAI does not require
+        first = str(error).splitlines()[0]
+        raise InputError(f"{where}: MONAI lacks a package for this network ({first}). Install it.") from error
     except Exception as error:  # a patch the network cannot halve often enough fails anywhere inside it
         raise InputError(f"{where}: input.patch {list(patch)} does not run through the network ({error}).") from error
     stages = []

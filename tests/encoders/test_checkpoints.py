@@ -1,8 +1,9 @@
 """Which file is what: the dispatcher, refused and damaged files, and files as encoders of the catalogue."""
 
-import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -133,14 +134,12 @@ def test_the_fingerprint_follows_weights_plan_and_code(tmp_path, monkeypatch):
     checkpoints._described.cache_clear()
 
 
-def _look(name):
-    return catalogue.fingerprint(name), catalogue.build(name).name
-
-
-def test_spawned_workers_know_the_added_files(tmp_path):
-    (name,) = catalogue.choose([save(tmp_path / "mine", resenc_content())])
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(_look, (name,)) == (catalogue.fingerprint(name), name)
+def test_processes_started_later_know_the_added_files(tmp_path):
+    path = save(tmp_path / "mine", resenc_content())
+    assert catalogue.choose([path]) == ["mine"]
+    code = "from tebench.encoders import checkpoints; print(checkpoints.path_of('mine'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(path)
 
 
 def test_unknown_names_and_empty_folders(tmp_path):

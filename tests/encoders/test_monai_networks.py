@@ -153,6 +153,15 @@ def test_bad_words_beside_the_weights(tmp_path, plan, error, words):
         describe(write(tmp_path, "SegResNet", **plan))
 
 
+def test_a_package_that_monai_lacks_is_named(tmp_path, monkeypatch):
+    def absent(*arguments, **options):
+        raise ImportError("No module named 'einops'\nmore")
+
+    monkeypatch.setattr("monai.networks.nets.swin_unetr.rearrange", absent)
+    with pytest.raises(InputError, match=r"lacks a package for this network \(No module named 'einops'\)"):
+        describe(write(tmp_path, "SwinUNETR"))
+
+
 def test_unequal_strides_are_refused(tmp_path):
     arguments = {**NETWORKS["DynUNet"][0], "strides": [1, 2, 2, [2, 2, 1]], "upsample_kernel_size": [2, 2, [2, 2, 1]]}
     network = build("DynUNet", **{key: arguments[key] for key in ("strides", "upsample_kernel_size")})
