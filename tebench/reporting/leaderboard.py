@@ -20,6 +20,7 @@ from tebench.reporting.leaderboard_page import long_csv
 
 DEVELOPMENT = "development"
 MANIFEST = "manifest.json"
+PANELS = 12
 _DRAWN = ("svg", "pdf")
 
 
@@ -28,13 +29,20 @@ def boards(folder: Path, *, protocol: str | None = None) -> list[Board]:
     return [read(folder, path.stem, protocol=protocol) for path in sorted((folder / "results").glob("*.csv"))]
 
 
-def build(folder: Path, *, version: str = DEVELOPMENT, protocol: str | None = None) -> dict[str, bytes]:
-    """Path below `folder` -> bytes of every generated file; nothing is written. No rows: nothing."""
+def build(
+    folder: Path, *, version: str = DEVELOPMENT, protocol: str | None = None, draw: bool = True
+) -> dict[str, bytes]:
+    """Path below `folder` -> bytes of every generated file; nothing is written. No rows: nothing.
+
+    draw: with the figures, which take most of the time; without, only for `differences`.
+    """
     found = boards(folder, protocol=protocol)
-    return render(found, _inputs(folder, found), version=version) if found else {}
+    return render(found, _inputs(folder, found), version=version, draw=draw) if found else {}
 
 
-def render(found: list[Board], inputs: dict[str, str], *, version: str = DEVELOPMENT) -> dict[str, bytes]:
+def render(
+    found: list[Board], inputs: dict[str, str], *, version: str = DEVELOPMENT, draw: bool = True
+) -> dict[str, bytes]:
     """All files of the boards. inputs: path -> sha256 of what they were read from."""
     source = storage.hash_json(inputs)[:12]
     page = leaderboard_page.render(found, version=version, source=source)
@@ -47,7 +55,7 @@ def render(found: list[Board], inputs: dict[str, str], *, version: str = DEVELOP
             name = f"{board.name}-{result.pool.name}"
             texts[f"tables/{name}.tex"] = formats.latex(result.frame, **options, label=f"tab:{name}")
             texts[f"tables/{name}.md"] = formats.markdown(result.frame, **options)
-        drawn |= _figures(board)
+        drawn |= _figures(board) if draw else {}
     made = {name: text.encode() for name, text in texts.items()} | drawn
     manifest = {
         "version": version,
@@ -70,7 +78,11 @@ def write(folder: Path, made: dict[str, bytes]) -> list[Path]:
 
 
 def differences(folder: Path, made: dict[str, bytes]) -> list[str]:
-    """What in `folder` is not what the rows give, one sentence a file; empty when all is as it must be."""
+    """What in `folder` is not what the rows give, one sentence a file; empty when all is as it must be.
+
+    Figures that `made` lacks (draw=False) are held against the hashes of the manifest only.
+    """
+    drawn = any(_is_drawn(name) for name in made)
     manifest = _manifest(folder)
     same_matplotlib = manifest.get("matplotlib") == _matplotlib()
     found = []
@@ -87,9 +99,11 @@ def differences(folder: Path, made: dict[str, bytes]) -> list[str]:
             found.append(f"{name} differs")
     stated = manifest.get("files", {})
     for name, digest in sorted(stated.items()) if isinstance(stated, dict) else ():
-        if name not in made:
+        if name not in made and (drawn or not made or not _is_drawn(name)):
             found.append(f"{name} is of no use any more")
-        elif (folder / name).is_file() and storage.sha256_file(folder / name) != digest:
+        elif not (folder / name).is_file():
+            found += [f"{name} is absent"] if name not in made else []
+        elif storage.sha256_file(folder / name) != digest:
             found.append(f"{name} is not the file that {MANIFEST} lists")
     known = {*made, *_listed(folder)}
     extra = [
@@ -126,15 +140,18 @@ def _heading(result: Result) -> str:
 
 
 def _figures(board: Board) -> dict[str, bytes]:
-    """Figures of the whole pool as SVG and PDF."""
+    """Figures of the whole pool as SVG and PDF; correlations of the PANELS best metrics only, the page has them all."""
     result, made = board.results[0], {}
+    means = result.frame[result.frame["task"] == MEAN].sort_values(["tau_w", "metric"], ascending=[False, True])
+    best = list(means["metric"][means["tau_w"].notna()])
     drawn = {f"{board.name}-ground-truth": figures.ground_truth(board.truth, looks=board.looks, judged=result.judged)}
     for task in dict.fromkeys(result.points["task"]):
+        have = set(result.points.loc[result.points["task"] == task, "metric"])
         drawn[f"{board.name}-{task}"] = figures.correlation(
-            result.points, result.frame, task, titles=board.titles, looks=board.looks
-        )
-    means = result.frame[(result.frame["task"] == MEAN) & (result.frame["status"] == "ok")]
-    if len(means) > 1:
+            result.points, result.frame, task, titles=board.titles, looks=board.looks,
+            metrics=[metric for metric in best if metric in have][:PANELS] or sorted(have)[:PANELS],
+        )  # fmt: skip
+    if means["status"].eq("ok").sum() > 1:
         drawn[f"{board.name}-cost-quality"] = figures.cost_quality(result.frame, titles=board.titles)
     with tempfile.TemporaryDirectory() as folder:
         for name, figure in drawn.items():

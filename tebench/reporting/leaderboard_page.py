@@ -126,7 +126,7 @@ def brief(value: float) -> str:
 
 
 def _six(value: float) -> str:
-    """What the script sorts by: six significant digits, which do not differ between machines; empty without a number."""
+    """What the script sorts by: six significant digits, as more differ between machines; empty without a number."""
     return f"{value:.6g}" if math.isfinite(value) else ""
 
 

@@ -69,11 +69,13 @@ def _embedded(page):
     return {view: [dict(zip(columns, row, strict=True)) for row in rows] for view, rows in data.items()}
 
 
-def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, capsys):
-    made = leaderboard.build(folder)
+def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, capsys, monkeypatch):
+    made = leaderboard.build(folder, draw=False)  # the bytes of figures: test_figures.py
     assert leaderboard.differences(folder, made) == []
+    drawn = [f"figures/starter-{name}.{kind}" for name in ("cost-quality", "ground-truth", "subcortical", "tissue")
+             for kind in ("svg", "pdf")]  # fmt: skip
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert names == {*made, "results/starter.csv", "ground_truth/starter.csv"}
+    assert names == {*made, *drawn, "results/starter.csv", "ground_truth/starter.csv"}
     for name in ("index.html", "figures/starter-tissue.svg", "tables/starter.csv"):
         path = folder / name
         before = path.read_bytes()
@@ -84,6 +86,7 @@ def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, c
         path.write_bytes(before)
     (folder / "tables" / "stray.tex").write_text("")
     assert leaderboard.differences(folder, made) == ["tables/stray.tex was not generated"]
+    monkeypatch.setattr(leaderboard, "build", lambda *_, **__: made)
     with pytest.raises(SystemExit, match="1"):
         job.run({**CONFIG, "job": {**CONFIG["job"], "folder": str(folder), "check": True}})
     assert "tables/stray.tex was not generated" in capsys.readouterr().out
@@ -160,9 +163,8 @@ def test_page_is_one_file_without_requests(page):
         assert "style" not in attributes  # the policy allows the one style element only
         assert attributes.get("href", "#").startswith(("#", "data:text/csv;charset=utf-8,"))
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", page)
-    assert [a["content"] for t, a in found if a.get("http-equiv") == "Content-Security-Policy"][0].startswith(
-        "default-src 'none'"
-    )
+    policy = next(a["content"] for _, a in found if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
 
 
 def test_every_number_is_there_without_javascript_and_anchors_are_unique(page, board):
@@ -234,7 +236,7 @@ def test_the_committed_leaderboard_is_what_its_rows_give():
     from pathlib import Path
 
     folder = Path(str(files("tebench.leaderboard")))
-    assert leaderboard.differences(folder, leaderboard.build(folder, protocol="starter-v0")) == []
+    assert leaderboard.differences(folder, leaderboard.build(folder, protocol="starter-v0", draw=False)) == []
 
 
 def test_citation_says_what_the_citation_file_says():
