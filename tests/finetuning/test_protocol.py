@@ -80,3 +80,8 @@ def test_random_streams_differ_by_task_seed_and_name_and_repeat():
     ]
     assert len(set(draws)) == 4
     assert protocol.generator("a", 0, "patch", 1).random() == draws[0]
+
+
+def test_the_long_protocol_differs_in_declared_fields_only():
+    short, long = asdict(Protocol.load("starter-v0")), asdict(Protocol.load("starter-v0-long"))
+    assert {name for name in short if short[name] != long[name]} == {"name", "steps", "collapse"}
