@@ -38,10 +38,14 @@ def resolve(config: dict) -> World:
     if benchmark["pool"] not in pools:
         raise unknown_name("pool", benchmark["pool"], pools)
     pool = list(pools[benchmark["pool"]])
-    chosen = config["encoders"] or pool
-    for name in chosen:
-        if name not in pool:
-            raise unknown_name(f"encoder of pool {benchmark['pool']}", name, pool)
+    # Names of the catalogue, checkpoint files, or folders of them.
+    chosen = encoders.choose(config["encoders"]) if config["encoders"] else pool
+    inside = [name for name in pool if name in chosen]
+    if len(inside) < len(chosen):
+        pool_name = f"own: {len(chosen)} encoders"
+    else:
+        chosen = inside
+        pool_name = benchmark["pool"] if len(chosen) == len(pool) else f"{benchmark['pool']} narrowed to {len(chosen)}"
     all_tasks = benchmark["tasks"]
     for name in [*all_tasks, *(config["tasks"] or [])]:
         if name not in tasks.names():
@@ -49,8 +53,8 @@ def resolve(config: dict) -> World:
     return World(
         name=benchmark["name"],
         tasks=tuple(config["tasks"] or all_tasks),
-        encoders=tuple(name for name in pool if name in chosen),
-        pool=benchmark["pool"] if len(chosen) == len(pool) else f"{benchmark['pool']} narrowed to {len(chosen)}",
+        encoders=tuple(chosen),
+        pool=pool_name,
         sampling=dict(config["sampling"]),
         window=None if benchmark["window"] is None else tuple(benchmark["window"]),
         seed=config["seed"],

@@ -54,7 +54,7 @@ def test_version():
         (["device=tpu"], "device must be cpu, cuda or cuda:N, got 'tpu'"),
         (["encoders=deepbet"], "encoders must be a list of names such as encoders=[a,b], got 'deepbet'"),
         (["encoders=[]"], "name at least one"),
-        (["encoders=[deepbett]"], "unknown encoder of pool starter 'deepbett'. Did you mean 'deepbet'?"),
+        (["encoders=[deepbett]"], "unknown encoder 'deepbett'. Did you mean 'deepbet'?"),
         (["tasks=[tisue]"], "unknown task 'tisue'. Did you mean 'tissue'?"),
         (["benchmark.pool=starte"], "unknown pool 'starte'. Did you mean 'starter'?"),
         (["plugins=[absent.py]", "metric=lbtc"], "absent.py does not exist"),
