@@ -40,7 +40,12 @@ def trees_of_matrices(weights, mask=None):
     """
     tensor = as_tensor(weights, "weights", ndim=3, shape="(P, V, V)")
     _check_symmetric(tensor)
-    return give_back(weights, *batched_trees(tensor.double(), as_mask(mask, tensor.shape[:2], tensor.device)))
+    mask = as_mask(mask, tensor.shape[:2], tensor.device)
+    exact = tensor.double()
+    edges, lengths = batched_trees(exact.clone(memory_format=torch.contiguous_format), mask)
+    graph = torch.arange(len(exact), device=exact.device)[:, None]
+    lengths = torch.where(torch.isinf(lengths), lengths, exact[graph, edges[..., 0], edges[..., 1]])
+    return give_back(weights, *batch_in_order(edges, lengths))
 
 
 def as_mask(mask, shape, device) -> torch.Tensor | None:
@@ -98,33 +103,58 @@ def dense_tree(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def batched_trees(weights: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """The core of `trees_of_matrices`: one Prim step for all graphs at once; trusts its input (float64)."""
+    """One Prim step for all graphs at once; float64 `weights` are overwritten.
+
+    Returns unsorted edges (P, V-1, 2) and lengths (P, V-1), good to 2^-44 relative; -1 and infinity where a
+    graph has too few vertices. The last bits of each weight are given to the number of its row, so that the
+    least weight names its other end too; which of two weights equal to 44 bits is taken is settled by that.
+    """
     graphs, count = weights.shape[:2]
-    rows = torch.arange(graphs, device=weights.device)
-    closed = torch.zeros(graphs, count, dtype=torch.float64, device=weights.device)
-    newest = torch.zeros(graphs, dtype=torch.int64, device=weights.device)
+    device = weights.device
+    bits = max(count - 1, 1).bit_length()
+    rows = weights.view(torch.int64).bitwise_and_(-1 << bits)
+    rows |= torch.arange(count, device=device)[:, None]
+    rows = weights.view(graphs * count, count)
+    first_row = torch.arange(0, graphs * count, count, device=device)
+    closed = torch.zeros(graphs, count, dtype=torch.float64, device=device).fill_(-torch.inf)
+    newest = torch.zeros(graphs, dtype=torch.int64, device=device)
     if mask is not None:
         closed.masked_fill_(~mask, torch.inf)
         newest = mask.to(torch.int8).argmax(1)
-    closed[rows, newest] = torch.inf
-    best = weights[rows, newest] + closed
-    parent = newest[:, None].repeat(1, count)
-    order = torch.empty(graphs, max(count - 1, 0), dtype=torch.int64, device=weights.device)
-    lengths = torch.empty(graphs, max(count - 1, 0), dtype=torch.float64, device=weights.device)
-    for step in range(count - 1):
-        least, newest = best.min(1)
-        order[:, step], lengths[:, step] = newest, least
-        closed[rows, newest] = torch.inf
-        best[rows, newest] = torch.inf
-        candidate = weights[rows, newest].add_(closed)
-        parent = torch.where(candidate < best, newest[:, None], parent)
-        torch.minimum(best, candidate, out=best)
-    other = parent.gather(1, order)
-    low, high = torch.minimum(order, other), torch.maximum(order, other)
-    # Least significant key first; a graph that ran out of vertices has infinite lengths, which go last.
-    rank = torch.argsort(low * count + high, dim=1)
+    closed.scatter_(1, newest[:, None], torch.inf)  # infinity where in the tree, or absent
+    best = torch.maximum(rows.index_select(0, first_row + newest), closed)
+    row = torch.empty_like(best)
+    order, packed = [newest[:0]], [best.new_empty(0)]
+    for _ in range(count - 1):
+        newest = _places_of_least(best)
+        chosen = newest[:, None]
+        order.append(newest)
+        packed.append(best.gather(1, chosen).squeeze(1))
+        closed.scatter_(1, chosen, torch.inf)
+        torch.index_select(rows, 0, first_row + newest, out=row)
+        torch.minimum(best, row, out=best)
+        torch.maximum(best, closed, out=best)
+    shape = (count - 1, graphs)
+    order, packed = (torch.cat(part).view(shape).T.contiguous() for part in (order, packed))
+    padded = torch.isinf(packed)
+    packed = packed.view(torch.int64)
+    edges = torch.stack([order, packed & ((1 << bits) - 1)], 2).masked_fill_(padded[..., None], -1)
+    return edges, (packed & (-1 << bits)).view(torch.float64)
+
+
+def batch_in_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each graph's edges as (i, j) with i < j, sorted by length, i, j, the missing ones last with length 0."""
+    low, high = edges.amin(2), edges.amax(2)
+    # Least significant key first.
+    rank = torch.argsort(low * (edges.shape[1] + 1) + high, dim=1)
     rank = rank.gather(1, torch.argsort(lengths.gather(1, rank), dim=1, stable=True))
     lengths = lengths.gather(1, rank)
-    padded = torch.isinf(lengths)
-    edges = torch.stack([low.gather(1, rank), high.gather(1, rank)], 2).masked_fill_(padded[..., None], -1)
-    return edges, lengths.masked_fill_(padded, 0.0)
+    edges = torch.stack([low.gather(1, rank), high.gather(1, rank)], 2)
+    return edges, lengths.masked_fill_(torch.isinf(lengths), 0.0)
+
+
+def _places_of_least(values: torch.Tensor) -> torch.Tensor:
+    """argmin of each row."""
+    if values.device.type == "cpu":  # several times faster in numpy
+        return torch.from_numpy(values.numpy().argmin(1))
+    return values.argmin(1)
