@@ -89,7 +89,9 @@ def truths(
     for task in tasks:
         dice, seeds = groundtruth.matrix(truth, task, pool.encoders)
         quality = reliability(dice)
-        status, reason = judge(dice, quality, floor=floor, at_least=at_least)
+        status, reason = judge(
+            dice, quality, floor=floor, at_least=at_least, flagged=groundtruth.flagged(truth, task, pool.encoders)
+        )
         ceiling = split_ceiling(dice, seed=seed)
         found[task] = TaskTruth(task, dice, dice.mean(1), seeds, quality, ceiling, status, reason)
     return found

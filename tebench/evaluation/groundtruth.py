@@ -108,6 +108,15 @@ def matrix(truth: pd.DataFrame, task: str, encoders) -> tuple[np.ndarray, list[i
     return table.loc[list(encoders)].to_numpy(np.float64), [int(seed) for seed in table.columns]
 
 
+def flagged(truth: pd.DataFrame, task: str, encoders) -> np.ndarray:
+    """(K, S) of runs that fine-tuning itself marked as at the floor (column `floor`: a collapsed class, say)."""
+    of_task = truth[truth["task"] == task]
+    if "floor" not in of_task.columns:
+        return np.zeros(matrix(truth, task, encoders)[0].shape, bool)
+    marks = of_task.assign(value=of_task["floor"].astype(str).str.lower().eq("true").astype(np.float64))
+    return matrix(marks, task, encoders)[0] > 0
+
+
 def _one_protocol(frame, protocol, source) -> pd.DataFrame:
     present = sorted(set(frame["protocol"]))
     if protocol is None:

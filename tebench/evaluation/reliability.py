@@ -68,13 +68,14 @@ def residuals(values: np.ndarray) -> np.ndarray:
     return values - values.mean(1, keepdims=True) - values.mean(0, keepdims=True) + values.mean()
 
 
-def at_floor(values: np.ndarray, *, floor: float = FLOOR) -> str:
+def at_floor(values: np.ndarray, *, floor: float = FLOOR, flagged: np.ndarray | None = None) -> str:
     """Why the runs of a (K, S) matrix cannot be ranked, or "" where they can.
 
+    flagged: (K, S), runs that fine-tuning marked (a class collapsed); they count as at the floor.
     [choice] A seed block has collapsed when more than half of its encoders are at or below `floor`: what orders
     them then is which run failed to start, not which encoder transfers. One such block condemns the task.
     """
-    low = np.asarray(values) <= floor
+    low = _low(values, floor, flagged)
     if low.all():
         return f"all {low.size} runs at or below Dice {floor:g}"
     if collapsed := np.flatnonzero(low.mean(0) > 0.5).tolist():
@@ -99,22 +100,30 @@ def table(truth: pd.DataFrame, encoders, *, floor: float = FLOOR, at_least: floa
     for task in sorted(set(truth["task"])):
         values, _ = groundtruth.matrix(truth, task, encoders)
         found = reliability(values)
-        status, reason = judge(values, found, floor=floor, at_least=at_least)
+        marks = groundtruth.flagged(truth, task, encoders)
+        status, reason = judge(values, found, floor=floor, at_least=at_least, flagged=marks)
         rows.append({"task": task, **vars(found), "status": status, "reason": reason})
     return pd.DataFrame(rows)
 
 
-def judge(values, found: Reliability, *, floor: float = FLOOR, at_least: float = RELIABILITY) -> tuple[str, str]:
+def _low(values, floor: float, flagged) -> np.ndarray:
+    low = np.asarray(values) <= floor
+    return low if flagged is None else low | flagged
+
+
+def judge(
+    values, found: Reliability, *, floor: float = FLOOR, at_least: float = RELIABILITY, flagged=None
+) -> tuple[str, str]:
     """(status, reason) of one task; reason also names what does not condemn it (one seed, single runs at the floor)."""
-    if why := at_floor(values, floor=floor):
+    if why := at_floor(values, floor=floor, flagged=flagged):
         return "floor", why
     if why := unreliable(found, at_least=at_least):
         return "unreliable", why
     notes = []
     if found.n_seeds == 1:
         notes.append("one ground-truth seed: reliability unknown")
-    if low := int((np.asarray(values) <= floor).sum()):
-        notes.append(f"{low} of {np.size(values)} runs at or below Dice {floor:g}")
+    if low := int(_low(values, floor, flagged).sum()):
+        notes.append(f"{low} of {np.size(values)} runs at the floor (Dice <= {floor:g}, or a class collapsed)")
     return "ok", "; ".join(notes)
 
 
