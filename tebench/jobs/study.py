@@ -77,7 +77,7 @@ def _voxels(config: dict, world: World, truth, folder: Path) -> str:
         pairs += [(task, encoder, sample) for encoder in world.encoders]
     found = extract_all(
         pairs, cache=world.cache / "features", workers=world.workers, progress=world.progress, device=world.device,
-        decoder_seed=world.seed,
+        decoder_seed=world.seed, patch=world.window,
     )  # fmt: skip
     folders = {(task.name, encoder): path for (task, encoder, _), path in zip(pairs, found, strict=True)}
     frame, distinct = voxels.score(

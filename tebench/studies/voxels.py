@@ -18,6 +18,7 @@ METRICS = (
     "grtd", "grtd_relative", "grtd_constrained", "lbtc", "henze_penrose", "rtd_lite", "grtd_lbtc", "grtd_relative_lbtc",
 )  # fmt: skip
 COLUMNS = ("task", "metric", "encoder", "size", "draw", "score", "reason")
+VERSION = 1  # raise when `score_pair` or `Draws` would give other rows from the same features
 AGREES = 0.9  # mean Kendall tau from which one draw counts as ranking like the rest [choice]
 
 
@@ -122,7 +123,7 @@ def _pair(job) -> tuple[list, dict]:
     made_from = [
         cache.header(folder)["feature_hash"], spelled, recipe.__dict__, sizes, n_draws, seed,
         [metric_hash(r.metric.source) for r in requests],
-        [storage.sha256_file(Path(__file__).parent / name) for name in ("draws.py", "voxels.py")],
+        VERSION,
     ]  # fmt: skip
     path = Path(kept) / f"voxels-{storage.hash_json(made_from)[:16]}.json"
     try:
@@ -141,7 +142,7 @@ def statistics(frame, truth, directions: dict[str, str]):
         of the latter. uneven: SD over e of that difference, same unit: the part of the bias that moves rankings.
     spread: SD over k (root mean square over e) / SD over e of the mean over k, both at this size.
     agreement: Kendall tau of one draw's ranking with that of the mean of the *other* draws at the largest size:
-        mean over draws; agreement_low: the lowest.
+        mean over draws, lowest and highest.
     tau_w: weighted tau of one draw with the mean fine-tuned Dice: mean over draws, SD, lowest and highest.
     NaN where an encoder has no value; `n_missing` says for how many (draw, encoder).
     """
@@ -175,12 +176,14 @@ def _numbers(own: np.ndarray, largest: np.ndarray, quality: np.ndarray) -> dict[
     others = [np.delete(largest, k, axis=0).mean(0) for k in range(len(own))]
     agreement = np.array([kendall_tau(mine, rest) for mine, rest in zip(own, others, strict=True)])
     tau = np.array([weighted_tau(mine, quality) for mine in own])
-    return {
+    numbers = {
         "value": own.mean(), "bias": _ratio(drift.mean(), between), "uneven": _ratio(drift.std(ddof=1), between),
-        "spread": _ratio(np.sqrt(own.var(0, ddof=1).mean()), here), "agreement": agreement.mean(),
-        "agreement_low": agreement.min(), "tau_w": tau.mean(), "tau_w_sd": tau.std(ddof=1), "tau_w_low": tau.min(),
-        "tau_w_high": tau.max(), "n_missing": 0,
+        "spread": _ratio(np.sqrt(own.var(0, ddof=1).mean()), here),
     }  # fmt: skip
+    for name, values in (("agreement", agreement), ("tau_w", tau)):
+        numbers |= {name: values.mean(), f"{name}_sd": values.std(ddof=1)}
+        numbers |= {f"{name}_low": values.min(), f"{name}_high": values.max()}
+    return {**numbers, "n_missing": 0}
 
 
 def _ratio(above: float, below: float) -> float:

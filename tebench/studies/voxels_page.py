@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 
@@ -139,12 +140,13 @@ def figure(table, recipe: Recipe, titles, encoders):
         drawing = style.new_figure(7.4, 0.7 + 1.12 * len(metrics))
         grid = drawing.subplots(len(metrics), len(PANELS), sharex=True, squeeze=False)
         colours = dict(zip(tasks, sns.color_palette("colorblind"), strict=False))
+        for axes, (_, head) in zip(grid[0], PANELS, strict=True):
+            axes.set_title(head, fontsize=8, loc="center")
         for axes_row, metric in zip(grid, metrics, strict=True):
-            for axes, (column, head) in zip(axes_row, PANELS, strict=True):
+            for axes, (column, _) in zip(axes_row, PANELS, strict=True):
                 _panel(axes, table[table["metric"] == metric], column, colours)
-                if axes_row is grid[0]:
-                    axes.set_title(head, fontsize=8, loc="center")
-            axes_row[0].set_ylabel(style.plain(titles[metric]).replace(" (ours)", "\n(ours)"), fontsize=7.5, labelpad=3)
+            words = textwrap.fill(style.plain(titles[metric]), 17)
+            axes_row[0].set_ylabel(words, fontsize=7.5, labelpad=3)
         ticks = [s for s in sorted(set(table["size"])) if math.log2(s) % 2 == 0 or s == 1]
         for axes in grid[-1]:
             axes.set_xscale("log", base=2)
@@ -155,11 +157,13 @@ def figure(table, recipe: Recipe, titles, encoders):
             fontsize=8,
         )
         from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
 
         handles = [
             Line2D([], [], color=colour, marker="o", ms=3.5, lw=1.2, label=style.plain(t))
             for t, colour in colours.items()
         ]
+        handles.append(Patch(color="0.85", label="lowest to highest draw"))
         handles.append(Line2D([], [], color="0.6", lw=0.8, ls=(0, (3, 2)), label="default size"))
         drawing.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=7.5)
     return drawing
@@ -169,17 +173,14 @@ def _panel(axes, part, column, colours) -> None:
     axes.axvline(1, color="0.6", lw=0.8, ls=(0, (3, 2)), zorder=0)
     for task, colour in colours.items():
         rows = part[part["task"] == task].sort_values("size")
-        low, high = {"agreement": ("agreement_low", None), "tau_w": ("tau_w_low", "tau_w_high")}.get(
-            column, (None, None)
-        )
-        if low:
-            top = rows[high] if high else rows[column]
-            axes.fill_between(rows["size"], rows[low], top, color=colour, alpha=0.16, lw=0, zorder=1)
+        if column in ("agreement", "tau_w"):
+            band = rows[f"{column}_low"], rows[f"{column}_high"]
+            axes.fill_between(rows["size"], *band, color=colour, alpha=0.16, lw=0, zorder=1)
         axes.plot(rows["size"], rows[column], "o-", color=colour, ms=3, lw=1.1, zorder=3)
     values = part[column].to_numpy(float)
     if column in ("agreement", "tau_w"):
-        lowest = min(part[["agreement_low", "tau_w_low"][column == "tau_w"]].min(), 0)
-        axes.set_ylim(min(-0.05, lowest - 0.08), 1.06)
+        axes.set_ylim(-1.08, 1.08)  # one scale for all metrics
+        axes.set_yticks([-1, 0, 1])
         axes.axhline(0, color="0.85", lw=0.7, zorder=0)
     elif column == "spread":
         axes.set_ylim(0, max(np.nanmax(values) * 1.12, 0.3))
