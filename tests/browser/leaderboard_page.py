@@ -20,11 +20,11 @@ def browser(folder, width, height, dark):
     options.binary_location = "/usr/bin/chromium"
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"):
         options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(folder.resolve())})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    driver.execute_cdp_cmd("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder.resolve())})
     scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
     return driver
@@ -52,7 +52,7 @@ def interact(driver, page, folder):
         return next(v for v in driver.find_elements(By.CSS_SELECTOR, ".view") if v.is_displayed())
 
     def column(label):
-        cells = view().find_elements(By.CSS_SELECTOR, f":scope > table td[data-label='{label}']")
+        cells = view().find_elements(By.CSS_SELECTOR, f":scope > table tr:not(.absent) td[data-label='{label}']")
         return [float(cell.get_attribute("data-v")) for cell in cells if cell.get_attribute("data-v")]
 
     before = column("τw")
@@ -82,9 +82,8 @@ def interact(driver, page, folder):
     time.sleep(0.5)
     assert driver.find_element(By.ID, "said").text == "link copied", driver.find_element(By.ID, "said").text
     cell.find_element(By.CSS_SELECTOR, ".copy-bib").click()
-    driver.execute_script("window.scrollTo(0, 0)")
-    view().find_element(By.CSS_SELECTOR, ".save").click()
-    time.sleep(1.5)
+    view().find_element(By.CSS_SELECTOR, ".save").send_keys(Keys.ENTER)
+    time.sleep(2.5)
     saved = list(folder.glob("tebench-*.csv"))
     assert saved, "the table was saved"
     assert saved[0].read_text().startswith("metric,title,task"), saved[0].read_text()[:80]
