@@ -61,7 +61,7 @@ def true_places(mask: torch.Tensor) -> torch.Tensor:
 
 def in_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Edges as (i, j) with i < j, sorted by length, then i, then j: one order whatever the algorithm did."""
-    low, high = edges.amin(1), edges.amax(1)
+    low, high = (function(edges[:, 0], edges[:, 1]) for function in (torch.minimum, torch.maximum))
     order = torch.argsort(high, stable=True)
     order = order[torch.argsort(low[order], stable=True)]
     order = order[torch.argsort(lengths[order], stable=True)]

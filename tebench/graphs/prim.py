@@ -144,7 +144,7 @@ def batched_trees(weights: torch.Tensor, mask: torch.Tensor | None) -> tuple[tor
 
 def batch_in_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Each graph's edges as (i, j) with i < j, sorted by length, i, j, the missing ones last with length 0."""
-    low, high = edges.amin(2), edges.amax(2)
+    low, high = (function(edges[..., 0], edges[..., 1]) for function in (torch.minimum, torch.maximum))
     # Least significant key first.
     rank = torch.argsort(low * (edges.shape[1] + 1) + high, dim=1)
     rank = rank.gather(1, torch.argsort(lengths.gather(1, rank), dim=1, stable=True))

@@ -10,6 +10,7 @@ from tebench.graphs.prim import as_mask, batch_in_order, batched_trees
 
 _GRAPHS = 1 << 20  # weights of one batch of trees: enough to outweigh the cost of starting each operation
 _VALUES = 1 << 18  # coordinates prepared at a time: they stay in the cache
+_UNUSED = 1e300  # for pairs that are in no tree: finite, and not to be counted as close
 _CLOSE = 1e-4  # squared distances below this part of the patch's size come from differences
 
 
@@ -33,35 +34,38 @@ def small_trees(points, mask=None):
     patches, count, width = tensor.shape
     wide = 1 if tensor.device.type == "cpu" else 64
     batch, inner = (max(1, wide * size // (count * other)) for size, other in ((_GRAPHS, count), (_VALUES, width)))
+    inner = min(inner, batch, patches)
+    # A few buffers throughout: fresh memory of this size costs more than the arithmetic.
+    shapes = (min(batch, patches), count, count), (inner, count, width), (inner, count, count)
+    graphs, *work = (torch.empty(shape, dtype=torch.float64, device=tensor.device) for shape in shapes)
     results = []
-    # Two buffers throughout: fresh memory of this size costs more than the arithmetic.
-    graphs = torch.empty(min(batch, patches), count, count, dtype=torch.float64, device=tensor.device)
-    buffer = torch.empty(min(inner, batch, patches), count, width, dtype=torch.float64, device=tensor.device)
     with full_precision():
         for start in range(0, patches, batch):
-            part = range(start, min(start + batch, patches))
-            squared = graphs[: len(part)]
-            for at in range(0, len(part), inner):
-                rows = slice(start + at, min(start + at + inner, part.stop))
-                _squared_distances(tensor[rows], None if mask is None else mask[rows], squared[at : at + inner], buffer)
-            edges, lengths = batched_trees(squared, None if mask is None else mask[part.start : part.stop])
+            stop = min(start + batch, patches)
+            for low in range(start, stop, inner):
+                part = slice(low, min(low + inner, stop))
+                out = graphs[low - start : part.stop - start]
+                _squared_distances(tensor[part], None if mask is None else mask[part], out, *work)
+            edges, lengths = batched_trees(graphs[: stop - start], None if mask is None else mask[start:stop])
             results.append(batch_in_order(edges, lengths.sqrt_()))
     return give_back(points, *(torch.cat(part) for part in zip(*results, strict=True)))
 
 
-def _squared_distances(points: torch.Tensor, mask: torch.Tensor | None, out: torch.Tensor, buffer) -> None:
+def _squared_distances(points: torch.Tensor, mask: torch.Tensor | None, out: torch.Tensor, centred, sums) -> None:
     """Fills out (P, V, V): by one product about the patch's centre, and by differences where that would cancel."""
     patches, count, width = points.shape
     if mask is not None:  # absent points all lie on the first present one
         first = mask.to(torch.int8).argmax(1)[:, None, None].expand(-1, 1, width)
         points = torch.where(mask[..., None], points, points.gather(1, first))
-    x = buffer[:patches].copy_(points)
+    x, sums = centred[:patches].copy_(points), sums[:patches]
     x -= x.mean(1, keepdim=True)
     torch.bmm(x, x.transpose(1, 2), out=out)
     norms = out.diagonal(dim1=1, dim2=2).clone()
-    sums = norms[:, :, None] + norms[:, None, :]
+    torch.add(norms[:, :, None], norms[:, None, :], out=sums)
     torch.add(sums, out, alpha=-2, out=out)
-    out.diagonal(dim1=1, dim2=2).fill_(1e300)  # never in a tree, nor to be counted as close
+    out.diagonal(dim1=1, dim2=2).fill_(_UNUSED)
+    if mask is not None:
+        out.masked_fill_(~(mask[:, :, None] & mask[:, None, :]), _UNUSED)
     # The product errs by about 1e-15 (|x|^2 + |y|^2): below this part of it, that is too much.
     places = true_places(out < sums.mul_(_CLOSE))
     flat, rows = out.view(-1), points.reshape(patches * count, width)
