@@ -45,7 +45,7 @@ def update(config: dict, folder: Path) -> Path:
     from tebench.evaluation import groundtruth
     from tebench.evaluation.pools import Pool
     from tebench.jobs.score import score_world
-    from tebench.world import ground_truth_file, resolve
+    from tebench.world import resolve
 
     if config["encoders"] or config["tasks"] or config["stages"]:
         raise InputError("rows cover the whole benchmark: job.update goes without encoders=, tasks= and stages=.")
@@ -57,7 +57,8 @@ def update(config: dict, folder: Path) -> Path:
             raise unknown_name("metric", name, known)
     world = resolve(config)
     requests = [Request.make(known[name], {}, None, world.seed) for name in wanted or known]
-    truth = groundtruth.read(ground_truth_file(config), protocol=config["protocol"]["name"])
+    source = folder / "ground_truth" / config["benchmark"]["ground_truth"]
+    truth = groundtruth.read(source, protocol=config["protocol"]["name"])
     groundtruth.require(truth, world.encoders, world.tasks)
     truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
     rows = as_rows(score_world(world, requests, truth), Pool(world.pool, world.encoders))

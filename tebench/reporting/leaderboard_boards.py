@@ -16,7 +16,7 @@ from tebench.evaluation.compare import rank_groups
 from tebench.evaluation.influence import influence
 from tebench.evaluation.pools import Pool
 from tebench.reporting import leaderboard_rows
-from tebench.reporting.leaderboard_pools import rescore
+from tebench.reporting.leaderboard_pools import rescore, stale
 from tebench.reporting.style import Look
 
 LEAST = 3  # encoders that can be ranked at all
@@ -79,6 +79,11 @@ def read(folder: Path, name: str, *, protocol: str | None = None) -> Board:
     groundtruth.require(truth, encoders, tasks)
     truth = truth[truth["task"].isin(tasks) & truth["encoder"].isin(encoders)].reset_index(drop=True)
     pools, looks = _catalogue(facts.get("pool", "all"), encoders)
+    if wrong := stale(rows, truth, pools[0]):
+        raise InputError(
+            f"leaderboard/results/{name}.csv: the scores of {', '.join(wrong)} are not what their parts and the ground "
+            "truth give over the whole pool. Score them again: job=leaderboard job.update=true."
+        )
     return Board(name, facts["title"], rows, truth, pools, looks=looks)
 
 

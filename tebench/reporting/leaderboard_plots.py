@@ -15,7 +15,7 @@ from tebench.reporting import labels
 from tebench.reporting.style import Look
 
 _FONT = 11
-_EM = 0.56  # mean width of a letter over the font size, sans serif
+_EM = 0.6  # mean width of a letter over the font size, sans serif
 _LEAST_SECONDS = 1e-3
 
 
@@ -127,11 +127,11 @@ def _names(frame: _Frame, data, names, bars) -> str:
     names = [name if len(name) <= 34 else name[:33] + "…" for name in names]
     sizes = np.array([(_FONT * _EM * len(name), _FONT * 1.05) for name in names]).reshape(-1, 2)
     obstacles = np.array(bars, float).reshape(-1, 2, 2)
-    boxes = labels._choose(points, sizes, obstacles, (frame.left, frame.top, frame.right, frame.bottom), 1.0)
+    boxes = labels._choose(points, sizes, obstacles, (frame.left, frame.top, frame.right, frame.bottom), 1.25)
     parts = []
     for point, box, name in zip(points, boxes, names, strict=True):
         near = np.clip(point, box[:2], box[2:])
-        if np.hypot(*(near - point)) > 11:
+        if np.hypot(*(near - point)) > 14:
             parts.append(f'<path class="leader" d="{_line(point, near)}"/>')
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2 + _FONT * 0.36
         parts.append(f'<text class="name" x="{_n(x)}" y="{_n(y)}" text-anchor="middle">{escape(name)}</text>')

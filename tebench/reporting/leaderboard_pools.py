@@ -36,6 +36,22 @@ def rescore(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> pd.DataFrame
     return recompute(rows, pool, made)
 
 
+def stale(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> list[str]:
+    """Pool-level metrics whose stored scores are not what their parts or the ground truth give over their pool."""
+    other = rows.assign(pool=rows["pool"].where(rows["pool"] == "", "0" * 12))
+    known = registry.load()
+    mine = [name for name in sorted(set(rows.loc[rows["pool"] != "", "metric"])) if name in known]
+    again = rescore(other, truth, pool).set_index(["metric", "task", "encoder", "seed"])["score"].astype(float)
+    stored = rows.set_index(["metric", "task", "encoder", "seed"])["score"].astype(float)
+    found = []
+    for name in mine:
+        if known[name].reads in ("parts", "elsewhere"):
+            first, second = stored.loc[[name]].sort_index(), again.loc[[name]].sort_index()
+            if not np.allclose(first.to_numpy(), second.to_numpy(), rtol=1e-9, atol=1e-12, equal_nan=True):
+                found.append(name)
+    return found
+
+
 def _fused(metric, own: pd.DataFrame, pool: Pool) -> pd.DataFrame:
     def values(part, present):
         table = {

@@ -8,13 +8,14 @@ import leaderboard_world
 import numpy as np
 import pytest
 
+from tebench.errors import InputError
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool
 from tebench.jobs import leaderboard as job
 from tebench.reporting import citation, leaderboard, leaderboard_page
 from tebench.reporting.leaderboard_boards import Board, read
-from tebench.reporting.leaderboard_pools import rescore
+from tebench.reporting.leaderboard_pools import rescore, stale
 
 HOSTILE = "=1+1</script><script>alert('x')</script><img src=x onerror=alert(1)>\"&_%${\\input{x}}"
 NARROW = Pool("third_party", tuple(leaderboard_world.ENCODERS[:3]))
@@ -136,12 +137,23 @@ def test_pool_scores_are_recomputed_and_equal_an_evaluation_of_the_narrower_pool
 
 def test_the_stored_pool_is_what_recomputing_gives(board):
     """The identity that a wrong row would break: stored fused scores follow from the stored parts."""
+    assert stale(board.rows, board.truth, board.pools[0]) == []
     other = board.rows.assign(pool=board.rows["pool"].where(board.rows["pool"] == "", "0" * 12))
     again = rescore(other, board.truth, board.pools[0])
     key = ["metric", "task", "encoder"]
     again, stored = (frame.set_index(key)["score"].sort_index() for frame in (again, board.rows))
     assert again.index.equals(stored.index)
     assert again.to_numpy(float) == pytest.approx(stored.to_numpy(float), rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("metric", ["grtd_lbtc", "mean_rank_elsewhere"])
+def test_a_pool_score_that_does_not_follow_from_its_parts_is_refused(board, tmp_path, metric):
+    rows = board.rows.copy()
+    rows.loc[rows.index[rows["metric"] == metric][0], "score"] += 1e-6
+    assert stale(rows, board.truth, board.pools[0]) == [metric]
+    leaderboard_world.write(tmp_path, rows, board.truth)
+    with pytest.raises(InputError, match=f"scores of {metric} are not what"):
+        read(tmp_path, "starter")
 
 
 def test_an_unregistered_pool_metric_has_no_number_for_another_pool(board):
