@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -26,10 +26,43 @@ class World:
     workers: int
     device: str
     progress: bool
+    windows: dict = field(default_factory=dict)  # of tasks that have one of their own
+
+    def window_of(self, task: str) -> tuple[int, int, int] | None:
+        """Voxels read in one pass on this task; None: each encoder's own patch."""
+        own = self.windows.get(task)
+        return tuple(own) if own else self.window
 
 
 def resolve(config: dict) -> World:
     """Check the names and narrow tasks and encoders as asked."""
+    from tebench import holdings
+
+    benchmark = config["benchmark"]
+    if benchmark.get("datasets"):
+        pool, chosen, names = holdings.resolve(config, cache_folder(config))
+        pool_name = benchmark["pool"] if chosen == pool else f"{benchmark['pool']} narrowed to {len(chosen)}"
+    else:
+        pool_name, chosen, names = _packaged(config)
+    return World(
+        name=benchmark["name"],
+        tasks=tuple(names),
+        encoders=tuple(chosen),
+        pool=pool_name,
+        sampling=dict(config["sampling"]),
+        window=None if benchmark["window"] is None else tuple(benchmark["window"]),
+        seed=config["seed"],
+        cache=cache_folder(config),
+        output=storage.make_folder(Path(config["output"])),
+        workers=config["workers"],
+        device=config["device"],
+        progress=config["progress"],
+        windows=dict(benchmark.get("windows") or {}),
+    )
+
+
+def _packaged(config: dict) -> tuple[str, list[str], list[str]]:
+    """(name of the pool, encoders, tasks) of a benchmark whose pool and tasks are in the catalogues."""
     from tebench.encoders import catalogue as encoders
     from tebench.tasks import catalogue as tasks
 
@@ -46,28 +79,19 @@ def resolve(config: dict) -> World:
     else:
         chosen = inside
         pool_name = benchmark["pool"] if len(chosen) == len(pool) else f"{benchmark['pool']} narrowed to {len(chosen)}"
-    all_tasks = benchmark["tasks"]
-    for name in [*all_tasks, *(config["tasks"] or [])]:
+    for name in [*benchmark["tasks"], *(config["tasks"] or [])]:
         if name not in tasks.names():
             raise unknown_name("task", name, tasks.names())
-    return World(
-        name=benchmark["name"],
-        tasks=tuple(config["tasks"] or all_tasks),
-        encoders=tuple(chosen),
-        pool=pool_name,
-        sampling=dict(config["sampling"]),
-        window=None if benchmark["window"] is None else tuple(benchmark["window"]),
-        seed=config["seed"],
-        cache=cache_folder(config),
-        output=storage.make_folder(Path(config["output"])),
-        workers=config["workers"],
-        device=config["device"],
-        progress=config["progress"],
-    )
+    return pool_name, chosen, config["tasks"] or benchmark["tasks"]
 
 
 def cache_folder(config: dict) -> Path:
     return storage.make_folder(Path(config["cache"]).expanduser() if config["cache"] else storage.cache_root())
+
+
+def protocol_name(config: dict) -> str:
+    """The protocol of the ground truth: a benchmark's with published rows names its own."""
+    return config["benchmark"].get("protocol") or config["protocol"]["name"]
 
 
 def ground_truth_file(config: dict) -> Path:

@@ -28,13 +28,18 @@ def feature_folders(world: World) -> dict[tuple[str, str], Path]:
         task = tasks.load(name)
         sample = load_or_draw(task, recipe, seed=world.seed, cache=world.cache / "samples")
         pairs += [(task, encoder, sample) for encoder in world.encoders]
-    folders = extract_all(
-        [(task.name, encoder, sample) for task, encoder, sample in pairs],
-        cache=world.cache / "features",
-        workers=world.workers,
-        progress=world.progress,
-        device=world.device,
-        decoder_seed=world.seed,
-        patch=world.window,
-    )
-    return {(task.name, encoder): folder for (task, encoder, _), folder in zip(pairs, folders, strict=True)}
+    found = {}
+    # Tasks of one window together, so that workers share one queue and one bar wherever they can.
+    for window in dict.fromkeys(world.window_of(task.name) for task, _, _ in pairs):
+        mine = [pair for pair in pairs if world.window_of(pair[0].name) == window]
+        folders = extract_all(
+            mine,
+            cache=world.cache / "features",
+            workers=world.workers,
+            progress=world.progress,
+            device=world.device,
+            decoder_seed=world.seed,
+            patch=window,
+        )
+        found |= {(task.name, encoder): folder for (task, encoder, _), folder in zip(mine, folders, strict=True)}
+    return {(task.name, encoder): found[task.name, encoder] for task, encoder, _ in pairs}

@@ -6,12 +6,13 @@ import logging
 
 from tebench import presets, storage
 from tebench.cells import Request
+from tebench.errors import InputError, unknown_name
 from tebench.jobs.extract import feature_folders
 from tebench.options import requested_metrics
 from tebench.pool import elsewhere, fuse, with_parts
 from tebench.registry import get
 from tebench.score_grid import score_all
-from tebench.world import World, ground_truth_file, resolve
+from tebench.world import World, ground_truth_file, protocol_name, resolve
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +23,12 @@ def run(config: dict) -> None:
     from tebench.evaluation.pools import Pool
     from tebench.reporting import report
 
+    if config["job"].get("scores"):
+        print(from_table(config))
+        return
     world, requests, preset = resolve(config), requests_of(config), presets.read(config)
     pool = Pool(world.pool, world.encoders)
-    protocol, source = config["protocol"]["name"], ground_truth_file(config)
+    protocol, source = protocol_name(config), ground_truth_file(config)
     truth = groundtruth.read(source, protocol=protocol)
     groundtruth.require(truth, world.encoders, world.tasks)
     truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
@@ -38,6 +42,41 @@ def run(config: dict) -> None:
         + (f"; preset {config['preset']['name']}" if preset else ""),
     )  # fmt: skip
     print(text)
+
+
+def from_table(config: dict) -> str:
+    """The same evaluation of scores that someone published: no encoder is built and no image read."""
+    from pathlib import Path
+
+    from tebench import score_table
+    from tebench.evaluation import groundtruth
+    from tebench.evaluation.pools import Pool
+    from tebench.reporting import report
+
+    given, benchmark = config["job"]["scores"], config["benchmark"]
+    direction = config["job"]["direction"]
+    if direction not in ("up", "down"):
+        raise InputError(f"job.direction must be up or down, got {direction!r}.")
+    truth = groundtruth.read(ground_truth_file(config), protocol=protocol_name(config))
+    frame = score_table.read(given, set(truth["encoder"]), set(truth["task"]))
+    for kind in ("encoders", "tasks"):
+        wanted, column = config[kind], kind[:-1]
+        if wanted and wanted != ["all"]:
+            for name in wanted:
+                if name not in set(frame[column]):
+                    raise unknown_name(f"{column} of {given}", name, set(frame[column]))
+            frame = frame[frame[column].isin(wanted)].reset_index(drop=True)
+    # The order carries no meaning for the ranking; a fixed one makes equal tables equal files.
+    encoders = tuple(sorted(set(frame["encoder"])))
+    pool = Pool(f"{Path(given).name}: {len(encoders)} encoders", encoders)
+    truth = truth[truth["task"].isin(set(frame["task"])) & truth["encoder"].isin(encoders)].reset_index(drop=True)
+    output = storage.make_folder(Path(config["output"]))
+    storage.write_json(output / "config.json", config)
+    return report.write(
+        output, score_table.as_scores(frame, str(given)), truth, dict.fromkeys(frame["metric"], direction), pool,
+        seed=config["seed"], titles={}, heading=f"{benchmark['name']}: scores of {given}; protocol "
+        f"{protocol_name(config)}",
+    )  # fmt: skip
 
 
 def requests_of(config: dict) -> list[Request]:

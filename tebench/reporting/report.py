@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tebench.errors import UnknownNameError
 from tebench.evaluation import evaluate, reliability
 from tebench.evaluation.compare import rank_groups
 from tebench.evaluation.pools import Pool
@@ -21,7 +22,11 @@ def looks_of(encoders) -> dict[str, Look]:
 
     found = {}
     for name in encoders:
-        facts = catalogue.facts(name)
+        try:
+            facts = catalogue.facts(name)
+        except UnknownNameError:  # known by published numbers only
+            found[name] = Look(name)
+            continue
         found[name] = Look(name, facts.architecture.split(",")[0], not facts.pretraining.startswith("none"))
     return found
 
@@ -44,7 +49,7 @@ def write(
         figure = figures.correlation(points, result, task, titles=titles, looks=looks)
         files += style.save(figure, folder / "figures", f"correlation-{task}")
     files += style.save(figures.ground_truth(truth, looks=looks, judged=judged), folder / "figures", "ground-truth")
-    means = result[(result["task"] == "mean") & (result["status"] == "ok")]
+    means = result[(result["task"] == "mean") & (result["status"] == "ok") & result["seconds"].notna()]
     if len(means) > 1:
         files += style.save(figures.cost_quality(result, titles=titles), folder / "figures", "cost-quality")
     stems = dict.fromkeys(file.with_suffix("") for file in files)
