@@ -1,6 +1,7 @@
 """Shared by all tests: one torch thread, a registry that forgets what a test registered."""
 
 import os
+import signal
 
 # Before torch or BLAS start: two spinning threads on a shared machine are slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -8,6 +9,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from tebench import registry
+
+
+# A suite started in the background ignores Ctrl-C, and so would the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from tebench import presets, storage
-from tebench.cells import Request
+from tebench.cells import FIELDS, Request
 from tebench.errors import InputError, unknown_name
 from tebench.jobs.extract import feature_folders
 from tebench.options import requested_metrics
@@ -111,4 +111,5 @@ def score_world(world: World, requests: list[Request], truth, plugins=(), preset
         cell["pool"] = Pool(world.pool, world.encoders).id if get(cell["metric"]).pool_dependent else ""
         if cell["status"] == "failed":
             log.warning("%s failed on %s / %s: %s", cell["metric"], cell["task"], cell["encoder"], cell["reason"])
-    return pd.DataFrame(rows)
+    # Cells come computed or from disk, where keys are sorted: one order of columns for both.
+    return pd.DataFrame(rows, columns=[*FIELDS, "pool"])
