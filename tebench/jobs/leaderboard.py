@@ -45,7 +45,7 @@ def update(config: dict, folder: Path) -> Path:
     from tebench.evaluation import groundtruth
     from tebench.evaluation.pools import Pool
     from tebench.jobs.score import score_world
-    from tebench.world import resolve
+    from tebench.world import protocol_name, resolve
 
     if config["encoders"] or config["tasks"] or config["stages"]:
         raise InputError("rows cover the whole benchmark: job.update goes without encoders=, tasks= and stages=.")
@@ -58,10 +58,10 @@ def update(config: dict, folder: Path) -> Path:
     world = resolve(config)
     requests = [Request.make(known[name], {}, None, world.seed) for name in wanted or known]
     source = folder / "ground_truth" / config["benchmark"]["ground_truth"]
-    truth = groundtruth.read(source, protocol=config["protocol"]["name"])
+    truth = groundtruth.read(source, protocol=protocol_name(config))
     groundtruth.require(truth, world.encoders, world.tasks)
     truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
-    rows = as_rows(score_world(world, requests, truth), Pool(world.pool, world.encoders))
+    rows = as_rows(score_world(world, requests, truth, config["plugins"]), Pool(world.pool, world.encoders))
     path = folder / "results" / f"{world.name}.csv"
     if wanted and path.exists():
         old = leaderboard_rows.read(path)

@@ -12,7 +12,7 @@ from tebench.evaluation.pools import Pool
 from tebench.reporting import leaderboard_rows
 
 TASKS = ("subcortical", "tissue")
-N_FOREGROUND = {"subcortical": 12, "tissue": 3}
+N_FOREGROUND = {"subcortical": 5, "tissue": 2}
 METRICS = ("grtd", "lbtc", "grtd_lbtc", "gbc", "mean_rank_elsewhere", "leep")
 ENCODERS = tuple(catalogue.pools()["starter"])
 POOL = Pool("starter", ENCODERS)

@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import leaderboard_world
 import numpy as np
@@ -13,7 +14,7 @@ from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool
 from tebench.jobs import leaderboard as job
-from tebench.reporting import citation, leaderboard, leaderboard_page
+from tebench.reporting import citation, leaderboard, leaderboard_page, leaderboard_rows
 from tebench.reporting.leaderboard_boards import Board, read
 from tebench.reporting.leaderboard_pools import rescore, stale
 
@@ -116,7 +117,7 @@ def test_pool_scores_are_recomputed_and_equal_an_evaluation_of_the_narrower_pool
     fused = narrow[(narrow["metric"] == "grtd_lbtc") & (narrow["task"] == "tissue")].set_index("encoder")
     parts = np.array([[c["grtd"], c["lbtc"]] for c in fused["components"]])
     scaled = (parts - parts.min(0)) / np.ptp(parts, axis=0)
-    assert fused["score"].to_numpy() == pytest.approx(0.5 * scaled[:, 0] + 0.5 * scaled[:, 1])  # 3 classes: alpha = 1/2
+    assert fused["score"].to_numpy() == pytest.approx((scaled[:, 0] + 2 * scaled[:, 1]) / 3)  # 2 classes: alpha = 1/3
     stored = rows[(rows["metric"] == "grtd_lbtc") & (rows["task"] == "tissue")].set_index("encoder")["score"]
     assert not np.allclose(fused["score"], stored.reindex(fused.index))
     expected = evaluate(narrow, truth[truth["encoder"].isin(NARROW.encoders)], board.directions, pool=NARROW)
@@ -230,6 +231,31 @@ def test_hostile_words_stay_text(board):
         assert all(row["title"].startswith("'=") for row in view)
     assert "<script" not in leaderboard.readme([hostile], HOSTILE)
     assert "\\input{" not in citation.bibtex(HOSTILE, note=HOSTILE)
+
+
+def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_path, monkeypatch):
+    from tebench import world
+    from tebench.jobs import score
+
+    leaderboard_world.write(tmp_path, board.rows, board.truth)
+    scored = board.rows[board.rows["metric"] == "gbc"].drop(columns=["title", "direction", "n_foreground"])
+    scored = scored.assign(score=scored["score"] + 1)
+    monkeypatch.setattr(score, "score_world", lambda *_, **__: scored)
+    made = SimpleNamespace(name="starter", encoders=board.pools[0].encoders, tasks=board.tasks, pool="starter", seed=0)
+    monkeypatch.setattr(world, "resolve", lambda _: made)
+    config = {
+        **CONFIG, "job": {**CONFIG["job"], "metrics": ["gbc"]}, "benchmark": {"ground_truth": "starter.csv"},
+        "encoders": None, "tasks": None, "stages": None, "plugins": [],
+    }  # fmt: skip
+    rows = leaderboard_rows.read(job.update(config, tmp_path))
+    key = ["metric", "task", "encoder"]
+    moved = (rows.set_index(key)["score"] - board.rows.set_index(key)["score"]).groupby("metric").mean()
+    assert moved["gbc"] == pytest.approx(1)
+    assert moved.drop("gbc").abs().max() == 0
+    with pytest.raises(InputError, match="whole benchmark"):
+        job.update({**config, "tasks": ["tissue"]}, tmp_path)
+    with pytest.raises(InputError, match="Did you mean 'gbc'"):
+        job.update({**config, "job": {**CONFIG["job"], "metrics": ["gbcc"]}}, tmp_path)
 
 
 def test_a_manifest_cannot_reach_outside(folder, tmp_path):
