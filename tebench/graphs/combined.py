@@ -36,7 +36,7 @@ def emst_with_labels(points, labels, penalty: float, *, certified: bool = True):
             edges, lengths = spanning_tree(tensor.index_select(0, members), certified)
             trees.append((members[edges], lengths))
     edges, lengths = (torch.cat(part) for part in zip(*trees, strict=True))
-    lengths = lengths + penalty * (marks[edges[:, 0]] != marks[edges[:, 1]])
+    lengths = lengths + penalty * (marks[edges[:, 0]] != marks[edges[:, 1]]).double()  # a float32 product would round
     chosen = forest_of_edges(edges, lengths, len(tensor)).chosen
     return give_back(points, *in_order(edges[chosen], lengths[chosen]))
 
@@ -61,9 +61,7 @@ def emst_min(points_a, points_b, scale_a: float = 1.0, scale_b: float = 1.0, *, 
     views[1] = views[1].to(views[0].device)
     with full_precision():
         edges = torch.cat([spanning_tree(view, certified)[0] for view in views])
-        lengths = [
-            pair_lengths(view, edges) / scale for view, scale in zip(views, (scale_a, scale_b), strict=True)
-        ]
+        lengths = [pair_lengths(view, edges) / scale for view, scale in zip(views, (scale_a, scale_b), strict=True)]
     lengths = torch.minimum(*lengths)
     chosen = forest_of_edges(edges, lengths, len(views[0])).chosen
     return give_back(points_a, *in_order(edges[chosen], lengths[chosen]))
@@ -76,9 +74,14 @@ def pair_lengths(points: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
 
 
 def _labels(labels, count: int, device) -> torch.Tensor:
-    marks = torch.as_tensor(labels if isinstance(labels, torch.Tensor) else np.asarray(labels), device=device)
-    if marks.shape != (count,) or marks.is_floating_point() or marks.is_complex():
+    marks = labels if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    real = (
+        not (marks.is_floating_point() or marks.is_complex())
+        if isinstance(labels, torch.Tensor)
+        else marks.dtype.kind in "iub"
+    )
+    if tuple(marks.shape) != (count,) or not real:
         raise InputError(
             f"labels must be integers or booleans of shape ({count},); got {marks.dtype} of shape {tuple(marks.shape)}."
         )
-    return marks
+    return torch.as_tensor(marks if isinstance(labels, torch.Tensor) else marks.astype(np.int64), device=device).long()

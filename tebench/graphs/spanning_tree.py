@@ -67,7 +67,9 @@ def _swept_tree(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
     seed = seed_tree(points, columns, sample, _sample_tree(points, columns, sample))
     kept = KeptPairs(points, seed)
     sweep = Sweep(points, seed, kept)
-    columns = torch.cat([columns.index_select(0, seed.order), columns.new_zeros(sweep.length - count, columns.shape[1])])
+    columns = torch.cat(
+        [columns.index_select(0, seed.order), columns.new_zeros(sweep.length - count, columns.shape[1])]
+    )
     columns[count:, -2:] = torch.tensor([FAR, 1.0], device=columns.device)
     sweep.run(columns)
     return kept.tree()

@@ -102,7 +102,9 @@ class Sweep:
             stop = min(start + self.rows, middle)
             rows = rows_of(columns[start - offset : stop - offset])
             for where, block in prepared:
-                row, column, values = self._tile(rows, block, left[start - low : stop - low], right.index_select(0, where - middle))
+                row, column, values = self._tile(
+                    rows, block, left[start - low : stop - low], right.index_select(0, where - middle)
+                )
                 self._found(start + row, where.index_select(0, column), values, columns, offset)
             if self.kept.many:
                 self._tighten()

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+from graph_families import assert_spanning, distances, family, naive_prim
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tebench.errors import InputError
+from tebench.graphs import small_trees, tree_of_matrix, trees_of_matrices
+
+
+def assert_equals_loop(points, mask, edges, lengths):
+    """Every patch's tree against a naive one of its present points."""
+    for patch, present, pairs, sizes in zip(points, mask, edges, lengths, strict=True):
+        members = np.flatnonzero(present)
+        used = max(len(members) - 1, 0)
+        assert (pairs[used:] == -1).all()
+        assert (sizes[used:] == 0).all()
+        if used:
+            assert_spanning(np.searchsorted(members, pairs[:used]), len(members))
+            assert set(pairs[:used].ravel()) <= set(members)
+            np.testing.assert_allclose(sizes[:used], naive_prim(distances(patch[members])), rtol=1e-11, atol=0)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "clustered", "duplicates", "grid", "background", "offset"])
+def test_patches_equal_a_loop(name):
+    points = np.stack([family(name, 24, 10, seed) for seed in range(40)])
+    mask = np.random.default_rng(0).random((40, 24)) < 0.7
+    mask[:3] = np.array([False, True, True])[:, None]
+    mask[2, 1:] = False
+    full = np.ones_like(mask)
+    assert_equals_loop(points, full, *small_trees(points))
+    assert_equals_loop(points, mask, *small_trees(points, mask))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    patches=st.integers(1, 5), count=st.integers(1, 20), levels=st.integers(1, 5),
+    keep=st.floats(0, 1), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_tied_patches_equal_a_loop(patches, count, levels, keep, seed):
+    rng = np.random.default_rng(seed)
+    points = rng.integers(0, levels, (patches, count, 2)).astype(np.float64)
+    mask = rng.random((patches, count)) < keep
+    assert_equals_loop(points, mask, *small_trees(points, mask))
+
+
+def test_batches_do_not_show(monkeypatch):
+    from tebench.graphs import small
+
+    points = np.random.default_rng(0).standard_normal((50, 9, 4))
+    edges, lengths = small_trees(points)
+    monkeypatch.setattr(small, "_GRAPHS", 300)
+    monkeypatch.setattr(small, "_VALUES", 80)
+    in_pieces = small_trees(points)
+    assert (edges == in_pieces[0]).all()
+    np.testing.assert_allclose(lengths, in_pieces[1], rtol=1e-13)
+
+
+def test_masked_values_have_no_influence():
+    points = np.random.default_rng(0).standard_normal((3, 8, 4))
+    mask = np.arange(8) < np.array([[8], [5], [2]])
+    changed = np.where(mask[..., None], points, 1e6)
+    for before, after in zip(small_trees(points, mask), small_trees(changed, mask), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_shapes_kinds_and_errors():
+    edges, lengths = small_trees(torch.zeros(2, 1, 3))
+    assert edges.shape == (2, 0, 2)
+    assert lengths.shape == (2, 0)
+    assert isinstance(edges, torch.Tensor)
+    with pytest.raises(InputError, match="mask must be boolean"):
+        small_trees(np.zeros((2, 3, 4)), np.ones((2, 3)))
+    with pytest.raises(InputError, match=r"\(P, V, D\)"):
+        small_trees(np.zeros((2, 3)))
+
+
+@settings(max_examples=80, deadline=None)
+@given(count=st.integers(1, 30), levels=st.integers(1, 6), low=st.integers(-3, 0), seed=st.integers(0, 2**31))
+def test_matrix_trees_against_naive_prim(count, levels, low, seed):
+    weights = np.random.default_rng(seed).integers(low, levels, (count, count)).astype(float)
+    weights = np.maximum(weights, weights.T)
+    edges, lengths = tree_of_matrix(weights)
+    assert_spanning(edges, count)
+    expected = naive_prim(weights)
+    np.testing.assert_array_equal(lengths, expected)
+    np.testing.assert_array_equal(lengths, weights[edges[:, 0], edges[:, 1]])
+    edges, lengths = trees_of_matrices(np.stack([weights, weights + 1]))
+    assert_spanning(edges[0], count)
+    np.testing.assert_array_equal(lengths, np.stack([expected, expected + 1]))
+
+
+def test_elementwise_maximum_of_two_views():
+    a, b = (distances(family("gaussian", 60, 5, seed)) for seed in (0, 1))
+    np.testing.assert_array_equal(tree_of_matrix(np.maximum(a, b))[1], naive_prim(np.maximum(a, b)))
+
+
+def test_matrix_trees_of_unequal_sizes():
+    weights = np.stack([distances(family("gaussian", 12, 5, seed)) for seed in range(6)])
+    mask = np.arange(12) < np.array([12, 7, 1, 0, 2, 11])[:, None]
+    edges, lengths = trees_of_matrices(weights, mask)
+    for graph, size in enumerate(mask.sum(1)):
+        used = max(size - 1, 0)
+        np.testing.assert_array_equal(lengths[graph, :used], naive_prim(weights[graph, :size, :size])[:used])
+        assert (edges[graph, used:] == -1).all()
+
+
+def test_weights_are_checked_and_untouched():
+    weights = np.random.default_rng(0).random((2, 5, 5))
+    weights += weights.transpose(0, 2, 1)
+    before = weights.copy()
+    trees_of_matrices(weights)
+    tree_of_matrix(weights[0])
+    np.testing.assert_array_equal(weights, before)
+    weights[0, 1, 2] += 1
+    with pytest.raises(InputError, match="symmetric"):
+        tree_of_matrix(weights[0])
+    with pytest.raises(InputError, match="square"):
+        tree_of_matrix(np.zeros((2, 3)))
+    with pytest.raises(InputError, match="finite"):
+        tree_of_matrix(np.array([[0.0, np.inf], [np.inf, 0.0]]))
