@@ -1,6 +1,6 @@
 """CPU seconds and peak memory of every metric that reads features, beside public implementations.
 
-    OMP_NUM_THREADS=1 python tests/performance/metrics.py [--peers PYTHON] [--rows 10000 50000] [--limit 45]
+    OMP_NUM_THREADS=1 python tests/performance/metrics.py [--peers PYTHON] [--rows 10000 50000] [--limit 60]
 
 Writes docs/performance/metrics.md and metrics.csv. One thread, every call in a forked child of its own, our metrics
 through `tebench.score` with default parameters from float32 features. --peers: a Python that has the packages that
@@ -17,7 +17,9 @@ import platform
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -70,19 +72,20 @@ def ours(samples: dict, limit: float):
             if predicted and predicted > limit:
                 seen = {"not_run": predicted}
             else:
-                seen = measure(lambda metric=metric, sample=sample: call(metric, sample), limit=3 * limit)
+                each = partial(call, metric)
+                seen = measure(partial(each, sample), warm=partial(each, warm), limit=3 * limit)
             base = base or seen.get("seconds")
             yield {"metric": metric.name, "package": "tebench", "version": tebench.__version__, "n": n,
                    "power": power, **seen}  # fmt: skip
     for n, sample in samples.items():
         from tebench.moments import Moments
 
-        def form(sample=sample):
-            moments = Moments.of(sample["features"], sample["labels"])
+        def form(given):
+            moments = Moments.of(given["features"], given["labels"])
             assert moments.spectrum.rank and moments.uncentred.rank
 
         yield {"metric": "(moments)", "package": "tebench", "version": tebench.__version__, "n": n, "power": 1,
-               **measure(form, limit=3 * limit)}  # fmt: skip
+               **measure(partial(form, sample), warm=partial(form, warm), limit=3 * limit)}  # fmt: skip
 
 
 def theirs(samples: dict, python: str, limit: float):
@@ -101,7 +104,8 @@ def theirs(samples: dict, python: str, limit: float):
 def ripser_size(samples) -> dict:
     """Our RTD on the 100 rows that the public barcode gets."""
     sample = next(iter(samples.values()))
-    seen = measure(lambda: tebench.score("rtd", sample["features"][:100], sample["labels"][:100]), limit=60)
+    run = partial(tebench.score, "rtd", sample["features"][:100], sample["labels"][:100])
+    seen = measure(run, warm=run, limit=60)
     return {"metric": "rtd", "package": "tebench", "version": tebench.__version__, "n": 100, "power": 0, **seen}
 
 
@@ -225,16 +229,14 @@ def main():
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 50_000])
     parser.add_argument("--columns", type=int, default=320)
     parser.add_argument("--classes", type=int, default=5)
-    parser.add_argument("--limit", type=float, default=45.0, help="CPU seconds beyond which a size is only predicted")
+    parser.add_argument("--limit", type=float, default=60.0, help="CPU seconds beyond which a size is only predicted")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     sizes = sorted(options.rows)
     samples = {n: arrays(n, options.columns, options.classes) for n in sizes}
     rows = []
-    for row in (*ours(samples, options.limit), ripser_size(samples)):
-        print(json.dumps(row), file=sys.stderr, flush=True)
-        rows.append(row)
-    for row in theirs(samples, options.peers, options.limit) if options.peers else ():
+    peers = theirs(samples, options.peers, options.limit) if options.peers else ()
+    for row in chain(ours(samples, options.limit), [ripser_size(samples)], peers):
         print(json.dumps(row), file=sys.stderr, flush=True)
         rows.append(row)
     frame = pd.DataFrame(rows)
