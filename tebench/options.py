@@ -11,6 +11,8 @@ from tebench import presets
 from tebench.errors import InputError, unknown_name
 from tebench.registry import Metric, load, load_plugins
 
+# Options of job=rank that the command line takes without `job.` before them.
+SHORT = ("dataset", "cases", "max_cases", "minutes")
 GROUPS = ("job", "benchmark", "sampling", "protocol", "preset")
 SEVERAL = "several"
 
@@ -57,9 +59,11 @@ def store_metrics() -> None:
 def prepare(arguments: list[str]) -> list[str]:
     """Load plugins, check the names that the command line uses, and rewrite `metric=[a,b]`.
 
-    Hydra merges a list of options of one group into one node, which would lose all metrics but the
-    last; so a list becomes `metric=several metric.names=[a,b]`.
+    `tebench cite metric=lbtc` is `tebench job=cite job.metric=lbtc`, see `own_options`. Hydra merges a list of
+    options of one group into one node, which would lose all metrics but the last; so a list becomes
+    `metric=several metric.names=[a,b]`.
     """
+    arguments = own_options(arguments)
     plugins = [a.split("=", 1)[1] for a in arguments if a.lstrip("+").startswith("plugins=")]
     load_plugins([item for value in plugins for item in split_list(value)])
     known = {**{name: None for name in load()}, "all": None}
@@ -88,10 +92,31 @@ def prepare(arguments: list[str]) -> list[str]:
             for name in names:
                 if name not in options:
                     raise unknown_name(key, name, options)
+        if key in SHORT and "job=rank" in arguments:
+            argument = f"job.{argument}"
         # The options of several metrics are an open mapping; Hydra wants additions to one marked.
         ready.append(f"+{argument}" if key.startswith("metric.options.") else argument)
     _check_metric_options(ready)
     return ready
+
+
+def own_options(arguments: list[str]) -> list[str]:
+    """A first word such as `cite` is `job=cite`; the job's own options need no `job.` before them.
+
+    >>> own_options(["cite", "metric=lbtc", "seed=1"])
+    ['job=cite', 'job.metric=lbtc', 'seed=1']
+    """
+    jobs = group_options("job")
+    if arguments and arguments[0] in jobs:
+        arguments = [f"job={arguments[0]}", *arguments[1:]]
+    job = next((a[4:] for a in reversed(arguments) if a.startswith("job=")), "score")
+    if job not in jobs:
+        return arguments
+    text = (files("tebench.conf") / "job" / f"{job}.yaml").read_text(encoding="utf-8")
+    own = set(re.findall(r"^(\w+):", text, flags=re.M)) - {"name"}
+    if "file" in own:  # validate submission.csv
+        arguments = [a if "=" in a or a.startswith("-") else f'file="{a}"' for a in arguments]
+    return [f"job.{a}" if a.split("=", 1)[0] in own and "=" in a else a for a in arguments]
 
 
 def split_list(value: str) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tebench import storage
 from tebench.errors import InputError, unknown_name
-from tebench.reporting import leaderboard, leaderboard_rows
+from tebench.reporting import leaderboard, leaderboard_rows, versions
 
 log = logging.getLogger(__name__)
 
@@ -20,15 +20,20 @@ def run(config: dict) -> None:
     """Update the rows if asked, then write what they give, or check that it is what lies there."""
     job = config["job"]
     folder = Path(job["folder"]).expanduser() if job["folder"] else Path(str(files("tebench.leaderboard")))
-    if job["update"] and job["check"]:
-        raise InputError("job.update and job.check exclude each other: one writes, the other only looks.")
+    if (job["update"] or job.get("freeze") is not None) and job["check"]:
+        raise InputError("job.check only looks: it goes neither with job.update nor with job.freeze.")
+    if job.get("freeze") is not None:
+        versions.check_name(job["freeze"])
     if job["update"]:
         print(update(config, folder))
+    if job.get("freeze") is not None:
+        print(versions.freeze(folder, job["freeze"], protocol=config["protocol"]["name"]))
+        return
     made = leaderboard.build(folder, protocol=config["protocol"]["name"])
     if not made:
         raise InputError(f"{folder / 'results'} holds no rows. Make them with job=leaderboard job.update=true.")
     if job["check"]:
-        found = leaderboard.differences(folder, made)
+        found = leaderboard.differences(folder, made) + versions.altered(folder)
         print("\n".join(found) if found else f"{len(made)} files in {folder} are what the rows give")
         if found:
             print(f"{len(found)} differences; job=leaderboard makes the files anew.")

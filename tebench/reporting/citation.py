@@ -33,6 +33,12 @@ def bibtex(version: str, *, key: str = "", note: str = "") -> str:
     return f"@misc{{{name},\n  " + ",\n  ".join(lines) + "\n}"
 
 
+def note(board: str, pool: str, pool_id: str, task: str, metric: str, said: str) -> str:
+    """Which number of the leaderboard is meant; no task: the mean over them."""
+    where = f"task {task}" if task else "mean over tasks"
+    return f"benchmark {board}, pool {pool} ({pool_id}), {where}, metric {metric}: {said}"
+
+
 def _key(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
 

@@ -168,11 +168,10 @@ def _line(result: Result, row, titles, version) -> Line:
         plot = leaderboard_plots.correlation(points, looks, f"{titles[metric]} against fine-tuned Dice on {task}")
     anchor = view_id(board.name, pool.name, task, metric)
     said = f"tau_w {number(row.tau_w)}, 95 % interval {span(row.low, row.high)}" if finite else word
-    where = "mean over tasks" if task == MEAN else f"task {task}"
     cite = citation.bibtex(
         version,
         key=anchor,
-        note=f"benchmark {board.name}, pool {pool.name} ({pool.id}), {where}, metric {metric}: {said}",
+        note=citation.note(board.name, pool.name, pool.id, "" if task == MEAN else task, metric, said),
     )
     return Line(
         anchor, metric, titles[metric], None if pd.isna(row.group) else int(row.group), row, word,

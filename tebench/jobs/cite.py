@@ -1,0 +1,42 @@
+"""job=cite: BibTeX and permalink of one published number, or of a version of the leaderboard."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from tebench.errors import unknown_name
+from tebench.evaluation.arrays import MEAN
+from tebench.reporting import citation, leaderboard, versions
+
+
+def run(config: dict) -> None:
+    """Print the entry of the cell that the configuration names."""
+    job = config["job"]
+    folder = Path(job["folder"]).expanduser() if job["folder"] else Path(str(files("tebench.leaderboard")))
+    names = {key: None if job[key] is None else str(job[key]) for key in ("metric", "task", "pool", "version")}
+    print(cite(folder, config["benchmark"]["name"], **names))
+
+
+def cite(folder: Path, board: str, *, metric=None, task=None, pool=None, version=None) -> str:
+    """BibTeX entry, then the permalink: path of the page and anchor of the number on it."""
+    from tebench.reporting.leaderboard_page import view_id
+    from tebench.reporting.summary import WORDS, number, span
+
+    frame = versions.table(folder, board, version)
+    words = version or leaderboard.DEVELOPMENT
+    page = f"leaderboard/{version}/index.html" if version else "leaderboard/index.html"
+    if metric is None:
+        return f"{citation.bibtex(words)}\n{page}"
+    task, pool = task or MEAN, pool or frame["pool"].iloc[0]
+    for kind, name in (("pool", pool), ("task", task), ("metric", metric)):
+        if name not in set(frame[kind]):
+            raise unknown_name(f"{kind} of leaderboard {words}", name, set(frame[kind]))
+        frame = frame[frame[kind] == name]
+    row = next(frame.itertuples(index=False))
+    said = WORDS.get(row.status, row.status)
+    if row.tau_w == row.tau_w:
+        said = f"tau_w {number(row.tau_w)}, 95 % interval {span(row.low, row.high)}"
+    anchor = view_id(board, pool, task, metric)
+    note = citation.note(board, pool, row.pool_id, "" if task == MEAN else task, metric, said)
+    return f"{citation.bibtex(words, key=anchor, note=note)}\n{page}#{anchor}"
