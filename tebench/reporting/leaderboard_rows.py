@@ -63,6 +63,11 @@ def read(path: Path) -> pd.DataFrame:
     if found := problems(text):
         more = f"\n  and {len(found) - 20} more" if len(found) > 20 else ""
         raise InputError(f"{path} is not a file of leaderboard rows:\n  " + "\n  ".join(found[:20]) + more)
+    return frame_of(text)
+
+
+def frame_of(text: str) -> pd.DataFrame:
+    """Rows in which `problems` found nothing, as a frame."""
     frame = pd.DataFrame(_split(text)[1:], columns=list(COLUMNS))
     for name in JSON:
         frame[name] = [json.loads(value) for value in frame[name]]

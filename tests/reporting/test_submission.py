@@ -1,0 +1,226 @@
+"""Submissions: a sound one passes, every kind of wrong one is refused with its reason, none does harm."""
+
+import json
+import math
+from pathlib import Path
+
+import leaderboard_world
+import numpy as np
+import pandas as pd
+import pytest
+
+import tebench
+from tebench.features.sample import FeatureSet, Sample
+from tebench.jobs import submit
+from tebench.jobs import validate as job
+from tebench.reporting import leaderboard_rows, submission
+from tebench.reporting.validation import claims, validate
+
+SOURCE = leaderboard_world.digest("mine.py")
+CONFIG = {"job": {"file": None, "folder": None, "accept": False}, "plugins": [], "protocol": {"name": "starter-v0"}}
+TREE = Path(tebench.__file__).parents[1] / "leaderboard"
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory):
+    rows, truth = leaderboard_world.rows_and_truth()
+    rows = rows[rows["metric"].isin(["grtd", "gbc"])]
+    return leaderboard_world.write(tmp_path_factory.mktemp("leaderboard"), rows, truth)
+
+
+@pytest.fixture(name="sound", scope="module")
+def _sound():
+    """(facts, rows) of a metric `mine`, with `gbc` made again beside it."""
+    rows, truth = leaderboard_world.rows_and_truth()
+    mine = rows[rows["metric"] == "grtd"].assign(metric="mine", title="Mine", metric_hash=SOURCE)
+    control = {task: {row.encoder: row.score - 1.0 for row in part.itertuples()} for task, part in mine.groupby("task")}
+    facts = {
+        "format": 1, "benchmark": "starter", "protocol": "starter-v0", "metric": "mine", "source_sha256": SOURCE,
+        "beside": ["gbc"], "environment": submit.environment(), "control": control,
+        "claims": claims(mine, truth, leaderboard_world.POOL)["mine"],
+    }  # fmt: skip
+    return facts, pd.concat([mine, rows[rows["metric"] == "gbc"]], ignore_index=True)
+
+
+@pytest.fixture(name="check")
+def _check(folder, sound, tmp_path):
+    """Change a copy of the sound submission, write it, validate it."""
+
+    def check(change=lambda facts, rows: None, text=lambda text: text, **options):
+        facts, rows = json.loads(json.dumps(sound[0])), sound[1].copy(deep=True)
+        changed = change(facts, rows)
+        path = tmp_path / "submission.csv"
+        path.write_text(text(submission.text(facts, rows if changed is None else changed)), encoding="utf-8")
+        return validate(path, folder, protocol="starter-v0", **options)
+
+    return check
+
+
+def test_a_sound_submission_passes_and_is_accepted_once(folder, check, tmp_path, capsys):
+    found = check(source_sha256=SOURCE)
+    assert found.problems == []
+    assert any("true labels score better than permuted ones in" in note for note in found.notes)
+    target = folder / "results" / "starter.csv"
+    before = target.read_text()
+    config = {**CONFIG, "job": {"file": str(tmp_path / "submission.csv"), "folder": str(folder), "accept": True}}
+    try:
+        job.run(config)
+        assert "sound" in capsys.readouterr().out
+        once = target.read_text()
+        assert set(leaderboard_rows.read(target)["metric"]) == {"gbc", "grtd", "mine"}
+        job.run(config)  # in the tree it stays sound after its rows are published
+        assert target.read_text() == once
+    finally:
+        target.write_text(before)
+
+
+def _set(column, value, metric="mine", cells=slice(0, 1)):
+    def change(facts, rows):
+        index = rows.index[rows["metric"] == metric][cells]
+        for i in index:
+            rows.at[i, column] = value
+
+    return change
+
+
+def _fact(name, value):
+    return lambda facts, rows: facts.__setitem__(name, value)
+
+
+def _claim(facts, rows):
+    facts["claims"]["mean"] += 1e-6
+
+
+def _fail_without_reason(facts, rows):
+    rows.loc[0, ["status", "score", "reason"]] = ["failed", math.nan, ""]
+
+
+def _better_control(facts, rows):
+    for row in rows[rows["metric"] == "mine"].itertuples():
+        facts["control"][row.task][row.encoder] = row.score + 1.0
+
+
+def _constant(facts, rows):
+    rows.loc[rows["metric"] == "mine", "score"] = 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda facts, rows: rows.drop(index=0), "metric mine: 1 missing cell"),
+        (lambda facts, rows: pd.concat([rows, rows.iloc[:1]]), "1 duplicate row"),
+        (_fail_without_reason, "without a reason"),
+        (_set("feature_hash", "0" * 64, cells=slice(None)), "different feature_hash"),
+        (lambda facts, rows: rows.assign(feature_hash="0" * 64), "feature_hash is not the published one"),
+        (lambda facts, rows: rows.assign(label_hash="0" * 64), "label_hash is not the published one"),
+        (lambda facts, rows: rows.assign(n_foreground=7), "n_foreground is not the published one"),
+        (lambda facts, rows: rows[rows["task"] == "tissue"], "tasks differ from the published: absent subcortical"),
+        (lambda facts, rows: rows.assign(pool="0" * 12), "pool 000000000000 is not the benchmark's"),
+        (_set("score", 0.25, "gbc"), "value drift of gbc, 1 cell(s)"),
+        (_set("score", 0.25), "claimed tau_w on"),
+        (_claim, "claimed tau_w on mean is"),
+        (_fact("claims", {}), "claims must name"),
+        (_constant, "constant over the encoders"),
+        (_better_control, "implausible: true labels score better than permuted ones in 0 of"),
+        (lambda facts, rows: facts["control"].pop("tissue") and None, "control must have one entry"),
+        (_fact("protocol", "starter-v9"), "protocol is 'starter-v9'"),
+        (_fact("beside", []), "beside"),
+        (_fact("metric", "other"), "rows hold metrics gbc, mine"),
+        (_fact("benchmark", "absent"), "unknown benchmark 'absent'"),
+        (_fact("benchmark", "../../etc/passwd"), "a path in '../../etc/passwd'"),
+        (_fact("source_sha256", "abc"), "64 hex digits"),
+        (_fact("format", 2), "format must be 1"),
+        (_fact("more", 1), "unknown entry 'more'"),
+        (_fact("environment", {"<script>": "x"}), "markup"),
+        (_fact("claims", {"mean": True}), "claims must map"),
+        (_fact("claims", {"mean": 10**400}), "claims must map"),
+        (lambda facts, rows: rows.assign(title="<img src=x onerror=alert(1)>"), "markup or direction marks ('<')"),
+        (lambda facts, rows: rows.assign(title="\u202egbc"), "markup or direction marks"),
+        (_set("task", "<script>alert(1)</script>"), "task '<script>alert(1)</script>' does not match"),
+        (_set("encoder", "../../../etc/passwd"), "encoder '../../../etc/passwd' does not match"),
+        (_set("metric", "Mine!"), "metric 'Mine!' does not match"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(check, change, words):
+    found = check(change)
+    assert any(words in what for what in found.problems), found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("Mine", "=cmd|' /C calc'!A0", 1), "starts like a spreadsheet formula"),
+        (lambda text: text.replace("Mine", "@SUM(A1)", 1), "starts like a spreadsheet formula"),
+        (lambda text: text.replace('"mean": ', '"mean": NaN, "x": ', 1), "NaN is no number"),
+        (lambda text: text.replace('"format": 1', '"format": 1, "format": 1', 1), "twice"),
+        (lambda text: "# " + "[" * 100_000 + "\n" + text.split("\n", 1)[1], "not JSON"),
+        (lambda text: "# " + '{"a":' * 900 + "1" + "}" * 900 + "\n" + text.split("\n", 1)[1], "absent"),
+        (lambda text: "# " + "x" * 1_000_001 + "\n" + text.split("\n", 1)[1], "first line must be"),
+        (lambda text: text.split("\n", 1)[1], "first line must be"),
+        (lambda text: text.split("\n", 1)[0], "first line must name the columns"),
+        (lambda text: text.replace("Mine", "\x1b[2J", 1), "control characters"),
+        (lambda text: text.replace("Mine", "M" * 30_000, 1), "at most 20000"),
+        (lambda text: text + "<b>\n" * 10_000, "1 cells, expected 20"),
+        (lambda text: "", "first line must be"),
+    ],
+)
+def test_hostile_bytes_are_refused_with_reasons(check, change, words):
+    found = check(text=change)
+    assert any(words in what for what in found.problems), found.problems[:5]
+    assert len(found.problems) < 500
+    said = "\n".join(job.report(Path("x.csv"), found))
+    assert len(said) < 50_000 and "\x1b" not in said
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "-inf", "1e999", "1_0", ""])
+def test_scores_that_are_no_numbers_are_refused(check, sound, score):
+    value = repr(float(sound[1]["score"].iloc[0]))
+    found = check(text=lambda text: text.replace(f",{value},", f",{score},"))
+    assert any("score must be a finite number" in what for what in found.problems), found.problems[:3]
+
+
+def test_files_that_are_no_plain_files_are_refused(folder, tmp_path, monkeypatch):
+    (tmp_path / "link.csv").symlink_to("/etc/passwd")
+    for path in (tmp_path / "link.csv", tmp_path, Path("/dev/zero"), tmp_path / "absent.csv"):
+        assert "not a plain file" in validate(path, folder).problems[0]
+    (tmp_path / "large.csv").write_bytes(b"x" * 100)
+    monkeypatch.setattr(submission, "MOST_BYTES", 99)
+    assert "refused above" in validate(tmp_path / "large.csv", folder).problems[0]
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    assert "not UTF-8" in validate(tmp_path / "binary.csv", folder).problems[0]
+
+
+def test_the_source_that_is_given_must_be_the_submitted_one(check):
+    assert "not the hash of the metric's file" in check(source_sha256="0" * 64).problems[0]
+
+
+def test_without_published_rows_nothing_can_be_compared(check, sound, tmp_path):
+    (tmp_path / "s.csv").write_text(submission.text(*sound))
+    assert "no rows of benchmark starter are published yet" in validate(tmp_path / "s.csv", tmp_path).problems[0]
+
+
+def test_a_refusal_is_an_exit_code(folder, tmp_path, capsys):
+    (tmp_path / "s.csv").write_text("x")
+    with pytest.raises(SystemExit, match="1"):
+        job.run({**CONFIG, "job": {**CONFIG["job"], "file": str(tmp_path / "s.csv"), "folder": str(folder)}})
+    assert "refused" in capsys.readouterr().out
+
+
+def test_every_submission_of_the_tree_is_sound():
+    refused = {
+        path.name: found.problems
+        for path in sorted((TREE / "submissions").glob("*"))
+        if path.name != "README.md" and not (found := validate(path, TREE, protocol="starter-v0")).sound
+    }
+    assert refused == {}
+
+
+def test_the_control_permutes_labels_within_each_case_only():
+    n = 60
+    case, labels = np.repeat([0, 1], n // 2).astype(np.int16), np.arange(n).astype(np.int16)
+    zeros = np.zeros(n, np.int32)
+    sample = Sample("t", ("a",), ("x", "y"), np.zeros((n, 3), np.int32), labels, case, zeros, zeros, {}, "h", "l")
+    made = submit.permuted(FeatureSet("e", sample, {}, {}, "h"), 0).sample.labels
+    assert (labels == np.arange(n)).all() and not (made == labels).all()
+    for k in (0, 1):
+        assert sorted(made[case == k]) == labels[case == k].tolist()
