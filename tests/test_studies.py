@@ -64,6 +64,7 @@ def stage_scores(folders, tmp_path, names, policies):
 
 
 POOL = Pool("six", ENCODERS)
+SAMPLING = {"foreground": 6, "background": 10, "anchors": 2}
 
 
 def test_a_policy_made_from_stages_is_that_policy_run(folders, tmp_path):
@@ -118,7 +119,17 @@ def test_the_stage_page_says_what_six_encoders_can_show(folders, tmp_path):
     overall, metrics, tasks = stages.averages(scores, truth(), POOL)
     titles, own = ({n: value(get(n)) for n in PAPER} for value in (lambda m: m.title, lambda m: m.stages))
     text = stages_page.page(
-        result, overall, metrics, tasks, policies, titles, own, command="the command", protocol="p", figure="stages"
+        result,
+        overall,
+        metrics,
+        tasks,
+        policies,
+        titles,
+        own,
+        command="the command",
+        protocol="p",
+        figure="stages",
+        sampling=SAMPLING,
     )
     assert "**nothing is significant**" in text and "Nor could it be" in text and "0.0028" in text
     cell = result[(result["policy"] == "encoder") & (result["metric"] == "hscore") & (result["task"] == "mean")].iloc[0]
@@ -126,7 +137,17 @@ def test_the_stage_page_says_what_six_encoders_can_show(folders, tmp_path):
     assert f"{cell['tau_w']:.2f}" in row.split("|")[5]
     few = result[result["metric"].isin(["hscore"]) & result["policy"].isin(["own", "all"])]
     claims = stages_page.page(
-        few, overall.iloc[:0], [], tasks, ["own", "all"], titles, own, command="c", protocol="p", figure="s"
+        few,
+        overall.iloc[:0],
+        [],
+        tasks,
+        ["own", "all"],
+        titles,
+        own,
+        command="c",
+        protocol="p",
+        figure="s",
+        sampling=SAMPLING,
     )
     assert "After Holm's correction over all cells these remain: hscore" in claims
     drawing = stages_page.figure(result, policies, titles)
@@ -204,6 +225,20 @@ def test_a_draw_is_never_its_own_reference():
     assert made_up([ranks, ranks], [ranks, -ranks])["agreement"].loc[2.0] == pytest.approx(-1.0)
 
 
+def test_what_limits_a_metric():
+    ranks = np.arange(6.0)
+    moved = ranks[::-1] + 100
+    noisy = [ranks[[1, 0, 3, 2, 5, 4]], ranks[[0, 2, 1, 4, 3, 5]]]
+    for own, largest, word in (
+        ([ranks + 7, ranks + 7], [ranks, ranks], "settled"),  # alike for all encoders: no ranking moves
+        ([moved, moved], [ranks, ranks], "size"),
+        (noisy, [np.mean(noisy, axis=0) - 0.01 * ranks] * 2, "noise"),
+    ):
+        assert voxels.verdict(made_up(own, largest).reset_index(), "hscore") == word
+    steps = made_up([moved, moved], [ranks, ranks])["step"]
+    assert math.isnan(steps[1.0]) and steps[2.0] == pytest.approx(2.0)
+
+
 def test_missing_values_are_counted_and_not_averaged():
     ranks = np.arange(6.0)
     hole = ranks.copy()
@@ -234,7 +269,17 @@ def test_the_voxel_page_and_figure(folders, tmp_path):
     table = voxels.statistics(frame, truth(), {name: get(name).direction for name in names})
     titles = {name: get(name).title for name in names}
     text = voxels_page.page(
-        table, distinct, RECIPE, titles, command="c", protocol="p", draws=4, cases=2, encoders=ENCODERS, figure="voxels"
+        table,
+        frame,
+        distinct,
+        RECIPE,
+        titles,
+        command="c",
+        protocol="p",
+        draws=4,
+        cases=2,
+        encoders=ENCODERS,
+        figure="voxels",
     )
     row = table[(table["metric"] == "lbtc") & (table["size"] == 1)].iloc[0]
     assert f"| LBTC | tissue | {row['bias']:.2f} |" in text.replace("-0.00", "0.00")

@@ -50,7 +50,7 @@ def _stages(config: dict, world: World, truth, folder: Path) -> str:
     own = {m.name: " + ".join(get(p).stages for p in m.parts.values()) if m.parts else m.stages for m in metrics}
     text = stages_page.page(
         result, overall, common, rankable, policies, titles, own, command=_command(), figure="stages",
-        protocol=config["protocol"]["name"],
+        protocol=config["protocol"]["name"], sampling=world.sampling,
     )  # fmt: skip
     storage.write_text(folder / "stages.csv", formats.csv_text(result[list(stages_page.KEPT)]))
     storage.write_text(folder / "stages.md", text)
@@ -87,8 +87,8 @@ def _voxels(config: dict, world: World, truth, folder: Path) -> str:
     table = voxels.statistics(frame, truth, {metric.name: metric.direction for metric in metrics})
     titles = {metric.name: metric.title for metric in metrics}
     text = voxels_page.page(
-        table, distinct, recipe, titles, command=_command(), protocol=config["protocol"]["name"], draws=job["draws"],
-        cases=len(pairs[0][2].case_ids), encoders=world.encoders, figure="voxels",
+        table, frame, distinct, recipe, titles, command=_command(), protocol=config["protocol"]["name"],
+        draws=job["draws"], cases=len(pairs[0][2].case_ids), encoders=world.encoders, figure="voxels",
     )  # fmt: skip
     storage.write_text(folder / "voxels_scores.csv", formats.csv_text(frame.drop(columns="reason")))
     storage.write_text(folder / "voxels.csv", formats.csv_text(table))

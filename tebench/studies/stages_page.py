@@ -14,7 +14,9 @@ from tebench.reporting.summary import ALPHA, number, span
 KEPT = ("policy", "metric", "task", "n", "tau_w", "low", "high", "null_low", "null_high", "p", "status", "reason")
 
 
-def page(result, overall, metrics, tasks, policies, titles, own, *, command: str, protocol: str, figure: str) -> str:
+def page(
+    result, overall, metrics, tasks, policies, titles, own, *, command: str, protocol: str, figure: str, sampling: dict
+) -> str:
     """result, overall: of `stages.evaluate` and `stages.averages`; own: metric -> its own policy in words."""
     n, cells = int(result["n"].max()), result[result["tau_w"].notna()]
     means = cells[cells["task"] == MEAN]
@@ -27,11 +29,26 @@ def page(result, overall, metrics, tasks, policies, titles, own, *, command: str
         "Every metric that reads features was computed on the same cached features under each stage policy: *own* is "
         "the metric's default (second column), the others are set by `stages=`. A score is the plain mean over the "
         "policy's stages. Numbers are weighted Kendall tau_w of score and fine-tuned Dice; 1 is best.",
+        "",
+        f"Sample: {sampling['foreground']} foreground and {sampling['background']} background voxels and "
+        f"{sampling['anchors']} boundary patches a case. Some scores depend on that size (`job.study=voxels`), so the "
+        "columns are to be compared with each other, not with a table made at another size.",
         "", f"![tau_w by metric and stage policy]({figure}.png)", "", "## What may be said", "",
         *_claims(result, shown, overall, metrics, tasks, policies, n), "",
     ]  # fmt: skip
     if len(overall):
         lines += ["## Averages over metrics", "", *_overall(overall, metrics, tasks), ""]
+    idle = _idle(result)
+    if idle:
+        reasons = {
+            m: next(iter(result.loc[(result["metric"] == m) & (result["reason"] != ""), "reason"]), "") for m in idle
+        }
+        lines += [
+            "Without a value under any policy: "
+            + "; ".join(f"{titles[m]} ({reasons[m].split('): ', 1)[-1]})" for m in idle),
+            "",
+        ]
+    result = result[~result["metric"].isin(idle)]
     for task in [*([MEAN] if len(means) else []), *[t for t in dict.fromkeys(result["task"]) if t != MEAN]]:
         lines += [
             f"## {'Mean over tasks' if task == MEAN else task}",
@@ -40,6 +57,10 @@ def page(result, overall, metrics, tasks, policies, titles, own, *, command: str
             "",
         ]
     return "\n".join(lines)
+
+
+def _idle(result) -> list[str]:
+    return [m for m, part in result.groupby("metric") if part["tau_w"].isna().all()]
 
 
 def _claims(result, shown, overall, metrics, tasks, policies, n) -> list[str]:
@@ -82,7 +103,7 @@ def _claims(result, shown, overall, metrics, tasks, policies, n) -> list[str]:
     if flips := _flips(shown, policies):
         lines.append(
             f"- The choice moves single numbers far: within one metric tau_w differs by {number(flips[1])} between its "
-            f"worst and best policy (median over metrics; at most {number(flips[2])}, {flips[0]}). So the best of "
+            f"worst and best policy (median over metrics; at most {number(flips[2])}, `{flips[0]}`). So the best of "
             "several policies, chosen after looking, says little about the metric; a policy is to be fixed before."
         )
     return lines
@@ -150,6 +171,7 @@ def _name(policy: str) -> str:
 
 def figure(result, policies, titles):
     """tau_w as colour, metrics x policies, one panel per task and their mean; a dot: outside chance on its own."""
+    result = result[~result["metric"].isin(_idle(result))]
     tasks = [t for t in dict.fromkeys(result["task"]) if t != MEAN]
     if result.loc[result["task"] == MEAN, "tau_w"].notna().any():
         tasks.append(MEAN)

@@ -19,6 +19,7 @@ METRICS = (
 )  # fmt: skip
 COLUMNS = ("task", "metric", "encoder", "size", "draw", "score", "reason")
 VERSION = 1  # raise when `score_pair` or `Draws` would give other rows from the same features
+SETTLED = 0.25  # largest uneven bias, default against largest size, that counts as no longer moving rankings [choice]
 AGREES = 0.9  # mean Kendall tau from which one draw counts as ranking like the rest [choice]
 
 
@@ -140,6 +141,7 @@ def statistics(frame, truth, directions: dict[str, str]):
 
     bias: mean over e of (mean over k at this size - the same at the largest size), in units of `between` = SD over e
         of the latter. uneven: SD over e of that difference, same unit: the part of the bias that moves rankings.
+    step: as uneven, against the next smaller size: what one enlargement still moves.
     spread: SD over k (root mean square over e) / SD over e of the mean over k, both at this size.
     agreement: Kendall tau of one draw's ranking with that of the mean of the *other* draws at the largest size:
         mean over draws, lowest and highest.
@@ -159,13 +161,13 @@ def statistics(frame, truth, directions: dict[str, str]):
         scores = {size: sign * table.loc[size].reindex(columns=encoders).to_numpy(np.float64) for size in sizes}
         quality = dice[task].reindex(encoders).to_numpy()
         rows += [
-            {"task": task, "metric": metric, "size": size, **_numbers(scores[size], scores[sizes[-1]], quality)}
-            for size in sizes
+            {"task": task, "metric": metric, "size": size, **_numbers(scores[size], before, scores[sizes[-1]], quality)}
+            for size, before in zip(sizes, [None, *(scores[size] for size in sizes)], strict=False)
         ]
     return pd.DataFrame(rows)
 
 
-def _numbers(own: np.ndarray, largest: np.ndarray, quality: np.ndarray) -> dict[str, float]:
+def _numbers(own: np.ndarray, before: np.ndarray | None, largest: np.ndarray, quality: np.ndarray) -> dict[str, float]:
     from tebench.evaluation.correlation import kendall_tau, weighted_tau
 
     missing = int((~np.isfinite(own)).sum())
@@ -176,9 +178,10 @@ def _numbers(own: np.ndarray, largest: np.ndarray, quality: np.ndarray) -> dict[
     others = [np.delete(largest, k, axis=0).mean(0) for k in range(len(own))]
     agreement = np.array([kendall_tau(mine, rest) for mine, rest in zip(own, others, strict=True)])
     tau = np.array([weighted_tau(mine, quality) for mine in own])
+    step = np.nan if before is None else _ratio((own.mean(0) - before.mean(0)).std(ddof=1), between)
     numbers = {
         "value": own.mean(), "bias": _ratio(drift.mean(), between), "uneven": _ratio(drift.std(ddof=1), between),
-        "spread": _ratio(np.sqrt(own.var(0, ddof=1).mean()), here),
+        "step": step, "spread": _ratio(np.sqrt(own.var(0, ddof=1).mean()), here),
     }  # fmt: skip
     for name, values in (("agreement", agreement), ("tau_w", tau)):
         numbers |= {name: values.mean(), f"{name}_sd": values.std(ddof=1)}
@@ -188,6 +191,15 @@ def _numbers(own: np.ndarray, largest: np.ndarray, quality: np.ndarray) -> dict[
 
 def _ratio(above: float, below: float) -> float:
     return float(above / below) if below > 0 else float("nan")
+
+
+def verdict(table, metric: str) -> str:
+    """What limits a metric at size 1: "size" (encoders still move against each other as the sample grows), else
+    "noise" (one draw ranks less alike than `AGREES`), else "settled"; the worst task decides on size."""
+    usual = table[(table["metric"] == metric) & (table["size"] == 1)]
+    if not usual["uneven"].max() <= SETTLED:
+        return "size"
+    return "settled" if usual["agreement"].mean() >= AGREES else "noise"
 
 
 def enough(table, metric: str, at_least: float = AGREES) -> float:

@@ -7,10 +7,11 @@ import textwrap
 
 import numpy as np
 
+from tebench.evaluation.uncertainty import permutation_null
 from tebench.features.sampling import Recipe
 from tebench.reporting import style
-from tebench.reporting.summary import number
-from tebench.studies.voxels import AGREES, enough
+from tebench.reporting.summary import number, span
+from tebench.studies.voxels import AGREES, SETTLED, enough, verdict
 
 PANELS = (
     ("bias", "bias\n(SD between encoders)"),
@@ -20,15 +21,18 @@ PANELS = (
 )
 
 
-def page(table, distinct, recipe: Recipe, titles, *, command, protocol, draws, cases, encoders, figure) -> str:
-    """table: of `voxels.statistics`; distinct: (task, encoder) -> {stage: {size: distinct rows a case}}."""
+def page(table, frame, distinct, recipe: Recipe, titles, *, command, protocol, draws, cases, encoders, figure) -> str:
+    """table: of `voxels.statistics`, from frame; distinct: (task, encoder) -> {stage: {size: distinct rows a case}}."""
     sizes, k = sorted(set(table["size"])), len(encoders)
+    chance = permutation_null(range(k), range(k))
     usual = table[table["size"] == 1].set_index(["task", "metric"])
     lines = [
         "# How many voxels topology metrics need", "",
         f"Made by `{command}` from `voxels.csv` (statistics) and `voxels_scores.csv` (every score); do not edit. "
         f"{len(encoders)} encoders, tasks {', '.join(dict.fromkeys(table['task']))}, the first {cases} training cases, "
-        f"ground truth of protocol `{protocol}`.",
+        f"ground truth of protocol `{protocol}`. For {k} encoders chance alone gives tau_w within "
+        f"{span(chance.low, chance.high)} (95 %), so its level decides nothing here; what counts is how far it moves "
+        "with the sample alone.",
         "",
         f"Sizes are multiples of the default sampling: 1 is {recipe.foreground} foreground and {recipe.background} "
         f"background voxels and {recipe.anchors} anchors a case. At each size {draws} draws that share no foreground, "
@@ -36,8 +40,8 @@ def page(table, distinct, recipe: Recipe, titles, *, command, protocol, draws, c
         "", f"![Bias, spread, rank agreement and tau_w against sample size]({figure}.png)", "",
         "## Recommendation", "", *recommendation(table, titles), "",
         "## At the default size", "",
-        "| metric | task | bias | uneven bias | spread | agreement (lowest) | tau_w of one draw: mean, SD, range |",
-        "|---|---|" + "---:|" * 5,
+        "| metric | task | bias | uneven bias | step | spread | agreement (lowest) | tau_w: mean, SD, range of draws |",
+        "|---|---|" + "---:|" * 6,
     ]  # fmt: skip
     for metric in dict.fromkeys(table["metric"]):
         for task in dict.fromkeys(table["task"]):
@@ -46,7 +50,7 @@ def page(table, distinct, recipe: Recipe, titles, *, command, protocol, draws, c
                 lines.append(f"| {titles[metric]} | {task} | no value for every encoder | | | | |")
                 continue
             tau = f"{number(row.tau_w)}, {number(row.tau_w_sd)}, {number(row.tau_w_low)} to {number(row.tau_w_high)}"
-            cells = [titles[metric], task, number(row.bias), number(row.uneven), number(row.spread)]
+            cells = [titles[metric], task, number(row.bias), number(row.uneven), number(row.step), number(row.spread)]
             lines.append(
                 "| " + " | ".join([*cells, f"{number(row.agreement)} ({number(row.agreement_low)})", tau]) + " |"
             )
@@ -54,7 +58,8 @@ def page(table, distinct, recipe: Recipe, titles, *, command, protocol, draws, c
         "",
         f"*bias*: mean over encoders of the value here minus that at {sizes[-1]:g} times the size, in units of the SD "
         "between encoders there; a bias that is alike for all encoders moves no ranking. *uneven bias*: its SD over "
-        "encoders, the part that does. *spread*: SD over draws over the SD between encoders, both at this size. "
+        "encoders, the part that does. *step*: the same against the next smaller size. "
+        "*spread*: SD over draws over the SD between encoders, both at this size. "
         "*agreement*: Kendall tau of one draw's ranking with that of the mean of the other draws at the largest size. "
         f"With {k} encoders one exchanged pair of neighbours costs {number(4 / (k * (k - 1)))}.",
         "", f"## From which size on one draw ranks like the rest (mean agreement >= {AGREES})", "",
@@ -66,40 +71,70 @@ def page(table, distinct, recipe: Recipe, titles, *, command, protocol, draws, c
         mean = table[table["metric"] == metric].groupby("size")["agreement"].mean()
         where = [f"{least:g}", str(rows_a_case(recipe, least))] if math.isfinite(least) else ["none", "-"]
         lines.append("| " + " | ".join([titles[metric], *where, ", ".join(number(mean[s]) for s in sizes)]) + " |")
-    lines += ["", "## More voxels are not more rows", "", *_distinct(distinct, recipe, sizes), ""]
+    lines += [
+        "",
+        "## More voxels are not more rows",
+        "",
+        *_growth(frame, sizes),
+        *_distinct(distinct, recipe, sizes),
+        "",
+    ]
     return "\n".join(lines)
 
 
 def recommendation(table, titles) -> list[str]:
-    """Sentences by a rule: the default is kept unless a larger size ranks better than it can."""
+    """Sentences by rule, from `verdict`: what limits each metric at the default size, and what helps."""
     metrics = list(dict.fromkeys(table["metric"]))
-    least = {metric: enough(table, metric) for metric in metrics}
-    fine = [titles[m] for m in metrics if least[m] <= 1]
-    more = [f"{titles[m]} ({least[m]:g} times)" for m in metrics if math.isfinite(least[m]) and least[m] > 1]
-    never = [titles[m] for m in metrics if math.isnan(least[m])]
+    groups = {word: [m for m in metrics if verdict(table, m) == word] for word in ("settled", "noise", "size")}
+    usual, largest = table[table["size"] == 1], table["size"].max()
+
+    def named(word, column=None, worst="max"):
+        values = {m: getattr(usual.loc[usual["metric"] == m, column], worst)() for m in groups[word]} if column else {}
+        shown = [titles[m] + (f" ({number(values[m])})" if column else "") for m in groups[word]]
+        return "; ".join(shown) or "none"
+
     at = {size: part["agreement"].mean() for size, part in table.groupby("size")}
-    largest = max(at)
     lines = [
-        f"- One draw of the default size ranks like the rest (mean agreement of at least {AGREES}) for: "
-        f"{', '.join(fine) or 'none'}."
+        f"- **Settled** at the default size (one draw agrees by at least {AGREES}, and {largest:g} times the voxels "
+        f"move encoders against each other by at most {SETTLED} SD): {named('settled')}.",
+        f"- **Limited by noise** (mean agreement in brackets): {named('noise', 'agreement', 'mean')}. Average over "
+        "sampling seeds (`-m seed=0,1,2`), which gives the error bar as well.",
+        f"- **Limited by size** (uneven bias in brackets, worst task): {named('size', 'uneven')}. Their rankings still "
+        "follow the number of voxels; averaging over draws does not help. Compare such scores at one stated size only.",
+        f"- Over all metrics and tasks one draw agrees by {number(at[1])} at the default size, {number(at[largest])} "
+        f"at {largest:g} times it (the latter is flattered: its reference has its own size); the spread is "
+        f"{number(_at(table, 1, 'spread'))} and {number(_at(table, largest, 'spread'))} (medians).",
     ]
-    if more:
-        lines.append(f"- It takes more for: {', '.join(more)}.")
-    if never:
-        lines.append(f"- Not reached at any size studied: {', '.join(never)}.")
-    lines.append(
-        f"- Over all metrics and tasks the agreement is {number(at[1])} at the default size and {number(at[largest])} "
-        f"at {largest:g} times it; the spread {number(_at(table, 1, 'spread'))} against "
-        f"{number(_at(table, largest, 'spread'))} (medians). "
-        + (
-            "**Keep the default size**; for a closer call average over sampling seeds (`-m seed=0,1,2`), which gives "
-            "the error bar as well."
-            if not more and not never
-            else "**Keep the default size for the metrics of the first line; for the others average over sampling "
-            "seeds (`-m seed=0,1,2`) or enlarge `sampling.*`, and never compare scores of different sizes.**"
+    steps = table[table["metric"].isin(groups["size"])].groupby("size")["step"].median()
+    if groups["size"] and steps[largest] > steps[1] / 2:
+        lines.append(
+            f"- **Recommendation: keep the default size.** A larger one would be no better founded: for the metrics "
+            f"limited by size, the last enlargement (to {largest:g}) still moves encoders against each other by "
+            f"{number(steps[largest])} SD (median), the one before it (to 1) by {number(steps[1])}."
         )
-    )
+    elif groups["size"]:
+        lines.append(f"- **Recommendation: enlarge the default {largest:g} times**; the last enlargement moved little.")
+    else:
+        lines.append("- **Recommendation: keep the default size.**")
     return lines
+
+
+def _growth(frame, sizes) -> list[str]:
+    """By what factor the raw tree length grows with the last enlargement, for the slowest and the fastest encoder."""
+    part = frame[frame["metric"] == "grtd"].dropna(subset=["score"])
+    if part.empty:
+        return []
+    mean = part.assign(score=part["score"].astype(float)).groupby(["task", "encoder", "size"])["score"].mean()
+    table = mean.unstack("size")
+    ratio = (table[sizes[-1]] / table[sizes[-2]]).sort_values()
+    (low_task, low), (high_task, high) = ratio.index[0], ratio.index[-1]
+    return [
+        f"From size {sizes[-2]:g} to {sizes[-1]:g} raw GRTD grows by a factor of {number(ratio.iloc[0])} ({low}, "
+        f"{low_task}) to {number(ratio.iloc[-1])} ({high}, {high_task}). Encoders of coarser stride run out of "
+        "distinct rows first, so which of two encoders has the shorter tree depends on the size of the sample where "
+        "their strides differ.",
+        "",
+    ]
 
 
 def _at(table, size, column) -> float:
@@ -121,10 +156,10 @@ def _distinct(distinct, recipe: Recipe, sizes) -> list[str]:
     ]  # fmt: skip
     layouts = set()
     for (task, encoder), stages in distinct.items():
-        if (task, tuple(stages)) in layouts:
+        if (task, frozenset(stages)) in layouts:
             continue
-        layouts.add((task, tuple(stages)))
-        for stage, counts in stages.items():
+        layouts.add((task, frozenset(stages)))
+        for stage, counts in sorted(stages.items(), key=lambda item: (item[0][0] == "d", item[0])):
             lines.append(
                 f"| {task} | {encoder} | {stage} | " + " | ".join(f"{counts[f'{s:g}']:.0f}" for s in shown) + " |"
             )
