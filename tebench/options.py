@@ -94,6 +94,9 @@ def prepare(arguments: list[str]) -> list[str]:
                     raise unknown_name(key, name, options)
         if key in SHORT and "job=rank" in arguments:
             argument = f"job.{argument}"
+        # Hydra takes a bracket inside a word for a mistake: stages=encoder[-2:] needs quotes.
+        if re.fullmatch(r"\w+\[[-\d:]*\]", value):
+            argument = f'{key}="{value}"'
         # The options of several metrics are an open mapping; Hydra wants additions to one marked.
         ready.append(f"+{argument}" if key.startswith("metric.options.") else argument)
     _check_metric_options(ready)

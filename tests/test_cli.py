@@ -86,6 +86,12 @@ def test_configuration_is_printed(tmp_path):
     assert "- gbc" in done.stdout and "covariance: full" in done.stdout, done.stderr
 
 
+def test_a_verb_is_a_job_with_its_own_options_and_stages_need_no_quotes(tmp_path):
+    done = tebench("cite", "metric=lbtc", "version=v1.0", "stages=encoder[-2:]", "--cfg", "job", cwd=tmp_path)
+    assert "name: cite\n  metric: lbtc\n" in done.stdout and "version: v1.0" in done.stdout, done.stderr
+    assert "stages: encoder[-2:]" in done.stdout and "name: grtd_lbtc" in done.stdout
+
+
 def test_check_job_says_pass_and_fail_by_exit_code(tmp_path):
     assert tebench("job=check", "metric=hscore", cwd=tmp_path).returncode == 0
     (tmp_path / "wrong.py").write_text(
