@@ -154,8 +154,9 @@ def verdict(ranked: pd.DataFrame, main: str, titles: dict[str, str], n_cases: in
     elif not np.isfinite(others["p"].to_numpy(np.float64)).any():
         lines.append(f"Nothing can be told apart with {cases} and one draw: there is no interval. Use job.draws=3.")
     elif close and len(close) == len(others):
-        who = "The two" if len(names) == 2 else f"All {len(names)} encoders"
-        lines.append(f"{who} cannot be told apart with {cases}.")
+        alone = len(names) == 2
+        who = "The two cannot be told apart" if alone else f"None of the other {len(others)} can be told apart from it"
+        lines.append(f"{who} with {cases}.")
     elif close == names[1 : 1 + len(close)] and close:
         who = "The top two" if len(close) == 1 else f"The top {len(close) + 1}"
         lines.append(f"{who} cannot be told apart with {cases}: {', '.join([names[0], *close])}.")

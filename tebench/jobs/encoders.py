@@ -12,7 +12,7 @@ AXES = "xyz"
 
 def run(config: dict) -> None:
     """Print one row an encoder, then what is unusual; exit with 1 when a file is refused."""
-    items = config["encoders"] or catalogue.names(config["benchmark"]["pool"])
+    items = config["encoders"] or _pool(config["benchmark"])
     rows, notes, refused = [], [], []
     for name in catalogue.choose(items):
         try:
@@ -36,6 +36,20 @@ def run(config: dict) -> None:
             print(f"  {name}: {path}")
     if refused:
         sys.exit(1)
+
+
+def _pool(benchmark: dict) -> list[str]:
+    """The benchmark's encoders; of one that ships none, those whose checkpoints are there."""
+    if not benchmark.get("datasets"):
+        return catalogue.names(benchmark["pool"])
+    from tebench import holdings
+
+    found = holdings.find_encoders(benchmark["encoders"], benchmark["checkpoints"])
+    if not found:
+        listing = "\n".join(holdings.missing(benchmark, benchmark["encoders"], [], set(), set()))
+        raise InputError(f"no checkpoint of benchmark {benchmark['name']} is there. Missing:\n{listing}")
+    holdings.register(found)
+    return list(found)
 
 
 def row(reading) -> dict:

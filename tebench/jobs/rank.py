@@ -163,13 +163,17 @@ def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recip
     notes = []
     if n < len(order) or share < 1:
         notes.append(
-            f"budget of {seconds / 60:g} min: {n} of {len(order)} cases and {share:.4g} of the voxels; all of them would "
-            f"take about {plan['full'] / 60:.1f} min. Intervals are wider than with all."
+            f"budget of {seconds / 60:g} min: {n} of {len(order)} cases and {_share(share)} of the voxels; everything "
+            f"would take about {plan['full'] / 60:.1f} min. Intervals are wider than with all."
         )
         if n <= budget.PILOT:
             notes.append(f"The budget is too small for more than the pilot's {n} cases; the run may exceed it.")
     log.info("budget: %s", plan)
     return replace(task, cases=tuple(sorted(order[:n]))), budget.reduced(recipe, share), notes
+
+
+def _share(share: float) -> str:
+    return "all" if share == 1 else f"1/{round(1 / share)}"
 
 
 def _cost(found: dict, times: dict, n_cases: int, wall: float, setting: Setting) -> budget.Cost:
@@ -292,6 +296,10 @@ def _fused(request: Request, raw: dict, encoders: list[str], n_foreground: int, 
 
 
 def _bar(description: str, unit: str, show: bool, total: int | None = None):
+    import sys
+
     from tqdm import tqdm
 
-    return tqdm(desc=description, unit=unit, total=total, disable=not show, leave=False)
+    # In a log file a line every 30 s instead of ten a second.
+    interval = 0.2 if sys.stderr.isatty() else 30.0
+    return tqdm(desc=description, unit=unit, total=total, disable=not show, leave=False, mininterval=interval)

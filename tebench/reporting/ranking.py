@@ -64,40 +64,45 @@ def write(
 LEGEND = (
     "[low, high]: 95 % interval over cases (jackknife, Student's t) and draws of voxels; the random decoder, other",
     "  scanners and other tasks are not covered. A score's interval says nothing about fine-tuned Dice.",
-    "ranks: best and worst over draws and cases left out.  =: not told apart from the first (paired t, p >= .05, Holm).",
+    "ranks: best and worst over draws and cases left out.  =: not told apart from first (paired t, Holm, p >= .05).",
 )
 
 
 def choose(ranked, names: list[str], chosen: bool, evidence: list, n_encoders: int) -> tuple[str, str]:
     """(the metric that ranks, why): the user's first, or the best by evidence that applies to most encoders."""
     ok = ranked[ranked["status"] == "ok"].groupby("metric")["encoder"].nunique()
-    if chosen:
-        known = {item.metric: item for item in evidence}
-        if names[0] in known:
-            item = known[names[0]]
-            place = [other.metric for other in evidence].index(names[0]) + 1
-            return names[0], (
-                f"first of job.metrics. On the leaderboard's {item.benchmark} benchmark it is number {place} of "
-                f"{item.n_metrics}, mean tau_w {item.tau_w:.2f} (chance [{item.null_low:.2f}, {item.null_high:.2f}], "
-                f"n = {item.n_encoders})."
-            )
-        return names[0], "first of job.metrics; the leaderboard has no row that says how well it ranks."
-    order = [item.metric for item in evidence if item.metric in names] or names
-    most = max((int(ok.get(name, 0)) for name in order), default=0)
-    main = next(name for name in order if int(ok.get(name, 0)) == most)
+    applies = {name: int(ok.get(name, 0)) for name in [*names, *(item.metric for item in evidence)]}
     by_name = {item.metric: item for item in evidence}
-    if main not in by_name:
-        why = "the suite's default; there are no leaderboard rows that show any metric to work, so this is no evidence."
-    elif main == evidence[0].metric:
-        why = f"recommended. {by_name[main].text()}"
+    if chosen:
+        main = names[0]
+        why = "first of job.metrics; the leaderboard has no row that says how well it ranks."
+        if main in by_name:
+            place = list(by_name).index(main) + 1
+            why = f"first of job.metrics, number {place} of {len(evidence)} by evidence: {_numbers(by_name[main])}."
     else:
-        item = by_name[main]
-        why = (
-            f"the best by evidence of those computed here that apply to {most} encoders ({evidence[0].metric}, the "
-            f"leaderboard's first, applies to {int(ok.get(evidence[0].metric, 0))}); mean tau_w {item.tau_w:.2f}, "
-            f"chance [{item.null_low:.2f}, {item.null_high:.2f}], n = {item.n_encoders}."
-        )
-    return main, why if most == n_encoders else f"{why} It applies to {most} of {n_encoders} encoders."
+        order = [name for name in by_name if name in names] or names
+        most = max(applies[name] for name in order)
+        main = next(name for name in order if applies[name] == most)
+        if main not in by_name:
+            why = "the suite's default; no leaderboard rows show any metric to work, so this is no evidence."
+        elif main == evidence[0].metric:
+            why = f"recommended. {by_name[main].text()}"
+        else:
+            why = (
+                f"the best by evidence of those that apply to {most} encoders (the leaderboard's first, "
+                f"{evidence[0].metric}, applies to {applies[evidence[0].metric]}): {_numbers(by_name[main])}."
+            )
+    return main, why if applies[
+        main
+    ] == n_encoders else f"{why} It applies to {applies[main]} of {n_encoders} encoders."
+
+
+def _numbers(item) -> str:
+    caveat = "" if item.beyond_chance else ", not outside chance"
+    return (
+        f"mean tau_w {item.tau_w:.2f} on {item.benchmark}, n = {item.n_encoders} encoders, chance "
+        f"[{item.null_low:.2f}, {item.null_high:.2f}]{caveat}"
+    )
 
 
 def columns(ranked, main: str, names: list[str], titles: dict, times: dict) -> str:
@@ -184,12 +189,11 @@ def _rank_grid(axes, ranked, order, names, titles, rows) -> None:
 
     table = ranked[ranked["status"] == "ok"].pivot(index="encoder", columns="metric", values="rank")
     table = table.reindex(index=order, columns=names).astype(float).to_numpy()
-    shades = mpl.colormaps["Blues_r"].copy()
-    shades.set_bad("0.96")
-    axes.imshow(np.ma.masked_invalid(table), cmap=shades, vmin=1, vmax=max(len(order) * 1.35, 3), aspect="auto")
+    shades = mpl.colormaps["Blues_r"].with_extremes(bad="0.96")
+    image = axes.imshow(np.ma.masked_invalid(table), cmap=shades, vmin=1, vmax=max(len(order) * 1.35, 3), aspect="auto")
     for (y, x), value in np.ndenumerate(table):
         known = math.isfinite(value)
-        dark = known and value <= 0.4 * len(order)
+        dark = known and np.dot(image.cmap(image.norm(value))[:3], (0.299, 0.587, 0.114)) < 0.55
         axes.text(x, y, f"{int(value)}" if known else "n/a", ha="center", va="center", fontsize=7.5,
                   color="white" if dark else "0.2" if known else "0.5")  # fmt: skip
     axes.set_xticks(

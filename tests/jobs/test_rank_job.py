@@ -1,0 +1,160 @@
+"""job=rank on own data and own checkpoints, from the command line's words to the files."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import own_world
+from own_world import FEW, compose
+
+from tebench import case_scores
+from tebench.cells import Request
+from tebench.encoders import checkpoints
+from tebench.errors import InputError
+from tebench.features import cache, joined
+from tebench.jobs import rank
+from tebench.registry import get
+from tebench.view import FeatureView
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A data set of four two-channel cases, three encoders and one that reads three channels, ranked once."""
+    import os
+
+    before = os.environ.get(checkpoints.VARIABLE)
+    os.environ[checkpoints.VARIABLE] = "{}"
+    root = tmp_path_factory.mktemp("own")
+    own_world.data_set(root / "Dataset007_Lesions", 4, channels=2)
+    own_world.resenc(root / "zoo", "first", "second", "third")
+    (root / "zoo" / "broken").mkdir()
+    (root / "zoo" / "broken" / "broken.pth").write_bytes(b"no checkpoint")
+    yield root, run(root, "job.draws=2")
+    os.environ[checkpoints.VARIABLE] = before or "{}"
+
+
+def config(root, *more):
+    return compose(
+        "job=rank", f"dataset={root / 'Dataset007_Lesions'}", f"encoders=[{root / 'zoo'}]", f"cache={root / 'cache'}",
+        f"job.folder={root / 'out'}", *FEW, *more,
+    )  # fmt: skip
+
+
+def run(root, *more):
+    import contextlib
+    import io
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        rank.run(config(root, *more))
+    return out.getvalue()
+
+
+def test_the_text_says_all_that_matters(own):
+    _, text = own
+    assert "Dataset007_Lesions: 4 of 4 cases, 2 foreground classes, 2 draws of voxels, 3 encoders" in text
+    assert "is first by" in text and "4 cases" in text and "told apart" in text
+    assert "Ranked by" in text and ("tau_w" in text or "no evidence" in text)
+    assert "Agreement between metrics" in text and "extraction s" in text
+    assert "Not ranked:\n  broken: checkpoint" in text
+
+
+def test_the_files(own):
+    root, _ = own
+    names = {path.name for path in (root / "out").iterdir()}
+    assert {"ranking.csv", "agreement.csv", "ranking.txt", "ranking.png", "ranking.svg", "ranking.pdf"} <= names
+    frame = pd.read_csv(root / "out" / "ranking.csv")
+    main = frame[frame["main"]]
+    assert sorted(main["rank"]) == [1, 2, 3] and set(main["encoder"]) == {"first", "second", "third"}
+    assert (frame["low"] <= frame["score"]).all() and (frame["score"] <= frame["high"]).all()
+    assert (frame["encoder_extraction_s"] > 0).all() and set(main["covers"]) == {"cases and voxel draws"}
+    assert frame["metric"].nunique() >= 4
+
+
+def test_scores_are_those_of_the_plain_view(own):
+    """The record of an encoder against the metric on each draw, and on each draw without a case."""
+    root, _ = own
+    (folder,) = (root / "cache" / "features" / "Dataset007_Lesions" / "second").glob("[0-9a-f]*")
+    features = cache.read(folder)
+    draws = joined.draws_of(features.sample)
+    requests = [Request.make(get(name), {}, None, 0) for name in ("logme", "grtd", "lbtc")]
+    for record, request in zip(case_scores.score_folder(folder, "Dataset007_Lesions", requests), requests, strict=True):
+        for draw, rows in enumerate(draws):
+            part = case_scores.at_rows(features, rows)
+            value = FeatureView(lambda part=part: part, "t").value(request, features.facts)[0]
+            assert record["scores"][draw] == pytest.approx(value, rel=1e-9)
+            without = rows[features.sample.case[rows] != 2]
+            part = case_scores.at_rows(features, without)
+            value = FeatureView(lambda part=part: part, "t").value(request, features.facts)[0]
+            assert record["left_out"][draw][2] == pytest.approx(value, rel=1e-9)
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(own, monkeypatch):
+    root, text = own
+    monkeypatch.setattr(case_scores, "score_folder", lambda *_: pytest.fail("computed again"))
+    assert run(root, "job.draws=2") == text
+
+
+def test_own_metrics_and_two_encoders(own):
+    root, _ = own
+    text = run(root, "job.draws=1", "job.metrics=[gbc,rtd_lite]", "max_cases=1", f"encoders=[{root / 'zoo' / 'first'},"
+               f"{root / 'zoo' / 'third'}]")  # fmt: skip
+    assert "Ranked by GBC: first of job.metrics" in text and "1 of 1 cases" in text
+    assert "one draw: there is no interval" in text and "Agreement between metrics" not in text
+
+
+def test_a_budget_is_kept_to_and_said(own):
+    root, _ = own
+    text = run(root, "job.draws=2", "minutes=0.001", "job.metrics=[logme,gbc]")
+    assert "budget of 0.001 min: 2 of 4 cases" in text and "Intervals are wider" in text and "may exceed it" in text
+    frame = pd.read_csv(root / "out" / "ranking.csv")
+    assert set(frame["metric"]) == {"logme", "gbc"} and frame["score"].notna().all()
+    assert run(root, "job.draws=2", "minutes=0.001", "job.metrics=[logme,gbc]") == text  # the plan is kept
+    assert "budget" not in run(root, "job.draws=2", "minutes=600", "job.metrics=[logme,gbc]")
+
+
+def test_fewer_cases_give_wider_intervals(own):
+    root, _ = own
+    widths = []
+    for cases in (2, 4):
+        run(root, "job.draws=2", f"max_cases={cases}", "job.metrics=[gbc]")
+        frame = pd.read_csv(root / "out" / "ranking.csv")
+        widths.append((frame["high"] - frame["low"]).mean())
+    assert widths[0] > widths[1]
+
+
+def test_a_metric_that_applies_to_some_encoders_only(own, tmp_path):
+    """Primus has no decoder stages: the fused score is formed over the others, and the rest says why."""
+    root, _ = own
+    own_world.primus(tmp_path, "vit")
+    text = run(root, "job.draws=1", f"encoders=[{root / 'zoo' / 'first'},{root / 'zoo' / 'second'},{tmp_path}]",
+               "max_cases=2", "job.metrics=[grtd_lbtc,logme]")  # fmt: skip
+    assert "not applicable" in text and "no decoder stages" in text and "It applies to 2 of 3 encoders" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["job.dataset=null"], "needs a data set"),
+        (["encoders=null"], "needs encoders="),
+        (["job.draws=0"], "job.draws must be a whole number"),
+        (["minutes=-3"], "minutes must be a number above 0"),
+        (["job.metrics=[logmee]"], "Did you mean 'logme'"),
+        (["job.metrics=[mean_rank_elsewhere]"], "own data do not have"),
+        (["cases=[case_9]"], "case of Dataset007_Lesions 'case_9'"),
+        (["encoders=[deepbet]"], "at least 2 encoders, 1 can read"),
+    ],
+)
+def test_bad_input(own, more, words):
+    with pytest.raises(InputError, match=words):
+        rank.run(config(own[0], *more))
+
+
+def test_cases_are_left_out_one_by_one_or_in_groups():
+    assert [g.tolist() for g in case_scores.case_groups(3)] == [[0], [1], [2]] and case_scores.case_groups(1) == []
+    groups = case_scores.case_groups(23)
+    assert len(groups) == case_scores.MOST_GROUPS and sorted(np.concatenate(groups)) == list(range(23))
