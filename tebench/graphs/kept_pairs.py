@@ -25,7 +25,7 @@ class KeptPairs:
     @property
     def many(self) -> bool:
         """Whether so many pairs are new that a better tree is worth its while."""
-        return self.new > 2 * len(self.order)
+        return self.new > 2 * len(self.points)
 
     def add(self, first: torch.Tensor, second: torch.Tensor, low: torch.Tensor, norms: torch.Tensor | None) -> None:
         """Keep pairs (first, second): `low` is the product's value, `norms` the sum |x|^2 + |y|^2 behind it."""
@@ -58,7 +58,7 @@ class KeptPairs:
         """Compare what is left in float64, and keep the tree alone."""
         ends = self.parts[0][0]
         lengths = self.points.lengths(self.order[ends[:, 0]], self.order[ends[:, 1]])
-        if len(ends) >= len(self.order):
+        if len(ends) >= len(self.points):
             chosen = forest_of_edges(ends, lengths, len(self.order)).chosen
             ends, lengths = ends[chosen], lengths[chosen]
         squared = (lengths**2).float()

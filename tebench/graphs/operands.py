@@ -56,8 +56,11 @@ class Points:
         With K = D + 2 terms and u = 2^-24: K u sum|terms| <= 2 K u (|x|^2 + |y|^2) for the product in any order of
         summation, (D + 1) u for the norms, 4 u for rounding x - centre, and a margin. Zero when not certified.
         """
-        width = self.source.shape[1]
-        return (3 * width + 24) * 2.0**-24 if self.certified else 0.0
+        return self.nominal_slack if self.certified else 0.0
+
+    @property
+    def nominal_slack(self) -> float:
+        return (3 * self.source.shape[1] + 24) * 2.0**-24
 
     def mean(self, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Mean row, in a precision in which subtracting it rounds once; any centre near it serves as well."""
@@ -77,9 +80,8 @@ class Points:
             torch.sum(x * x, 1, out=out[start:stop, width])
         # The tiny constant covers float32 underflow, where the relative bound says nothing.
         out[:count, width].mul_(1 - self.slack).sub_(1e-36 if self.certified else 0.0)
-        out[count:, :width] = 0
-        out[count:, width] = FAR
         out[:, width + 1] = 1
+        out[count:] = far_row(out)
         return out
 
     def lengths(self, first: torch.Tensor, second: torch.Tensor, dtype=torch.float64) -> torch.Tensor:
@@ -94,6 +96,13 @@ class Points:
             gap.sub_(self.source.index_select(0, second[part])).mul_(self.scale)
             torch.linalg.vector_norm(gap, dim=1, out=out[part])
         return out.double()
+
+
+def far_row(columns: torch.Tensor) -> torch.Tensor:
+    """The right operand of padding: farther from everything than any bound."""
+    row = columns.new_zeros(columns.shape[1])
+    row[-2], row[-1] = FAR, 1.0
+    return row
 
 
 def rows_of(columns: torch.Tensor) -> torch.Tensor:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from tebench.graphs.checks import as_tensor, give_back, in_order
 from tebench.graphs.equal_rows import distinct_rows
 from tebench.graphs.kept_pairs import KeptPairs
-from tebench.graphs.operands import FAR, Points, full_precision, rows_of
+from tebench.graphs.operands import Points, full_precision, rows_of
 from tebench.graphs.prim import dense_tree
-from tebench.graphs.seed import sample_rows, seed_tree
+from tebench.graphs.seed import Seed, sample_rows, seed_tree
 from tebench.graphs.sweep import Sweep
 
 DIRECT = 256  # at most so many points: all differences in float64, then Prim
+_COMPACT = 16  # a segment is a problem of its own if its mean square is so many times below that of all
 DENSE = 1536  # at most so many sample points: one distance matrix, then Prim
 
 
@@ -65,14 +68,29 @@ def _swept_tree(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
     columns = points.columns(None, points.mean(), count)
     sample = sample_rows(count, columns.device)
     seed = seed_tree(points, columns, sample, _sample_tree(points, columns, sample))
+    seed = _with_segments(points, columns, seed)
     kept = KeptPairs(points, seed)
-    sweep = Sweep(points, seed, kept)
-    columns = torch.cat(
-        [columns.index_select(0, seed.order), columns.new_zeros(sweep.length - count, columns.shape[1])]
-    )
-    columns[count:, -2:] = torch.tensor([FAR, 1.0], device=columns.device)
-    sweep.run(columns)
+    Sweep(points, seed, kept).run(columns)
     return kept.tree()
+
+
+def _with_segments(points: Points, columns: torch.Tensor, seed: Seed) -> Seed:
+    """The seed with the finished trees of its segments of nearly equal points."""
+    spread = columns[:, -2].double().mean()
+    ends, lengths, segments = [seed.ends], [seed.lengths], []
+    for low, high in seed.segments:
+        rows = seed.order[low:high]
+        rows = rows[rows >= 0]
+        part = columns.index_select(0, rows)
+        own = part[:, -2].double().mean() - part[:, :-2].mean(0, dtype=torch.float64).square().sum()
+        if own > spread / _COMPACT:
+            continue  # a long chain of near neighbours: a centre of its own would not help
+        inner = Points.of(points.source.index_select(0, rows), points.certified)
+        inner_ends, inner_lengths = _distinct_tree(inner)
+        ends.append(inner_ends + low)
+        lengths.append(inner_lengths * points.scale)
+        segments.append((low, high))
+    return replace(seed, ends=torch.cat(ends), lengths=torch.cat(lengths), segments=segments)
 
 
 def _sample_tree(points: Points, columns: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:

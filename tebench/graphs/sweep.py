@@ -10,10 +10,9 @@ import torch
 
 from tebench.graphs.checks import true_places
 from tebench.graphs.kept_pairs import KeptPairs
-from tebench.graphs.operands import Points, rows_of
-from tebench.graphs.seed import Seed
+from tebench.graphs.operands import Points, far_row, rows_of
+from tebench.graphs.seed import BASE, Seed
 
-BASE = 128  # pairs within such a block are compared one by one; a multiple of 32
 GROUP = 16  # columns, at most, whose least value is looked at first
 _RECENTRE = 16  # a stretch whose spread is so many times below its squared offset gets a centre of its own
 
@@ -23,13 +22,12 @@ class Sweep:
 
     def __init__(self, points: Points, seed: Seed, kept: KeptPairs):
         self.points, self.seed, self.kept = points, seed, kept
-        self.count = len(points)
-        self.length = -(-self.count // BASE) * BASE
+        self.real = seed.order >= 0
         device = seed.order.device
-        self.hang = torch.zeros(self.length, device=device)
-        self.gap = torch.zeros(self.length, device=device)
+        self.hang = torch.zeros(len(self.real), device=device)
+        self.gap = torch.zeros(len(self.real), device=device)
+        self.cuts = sorted({end for segment in seed.segments for end in segment})
         self.tile = 1024 if device.type == "cpu" else 8192
-        self.rows = self.tile
         self.buffer = torch.empty(self.tile * self.tile, device=device)
         self._tighten()
 
@@ -37,18 +35,26 @@ class Sweep:
         """Read the bounds from the best tree so far."""
         tree = self.kept.improve()
         anchor = self.seed.anchor
-        here = torch.arange(self.count, device=anchor.device)
-        self.hang[: self.count] = tree.path_maximum(torch.stack([here, anchor], 1))
-        self.gap[: self.count - 1] = tree.path_maximum(torch.stack([anchor[:-1], anchor[1:]], 1))
+        here = torch.arange(len(anchor), device=anchor.device)
+        self.hang = torch.where(self.real, tree.path_maximum(torch.stack([here, anchor], 1)), 0.0)
+        self.gap[:-1] = tree.path_maximum(torch.stack([anchor[:-1], anchor[1:]], 1))
 
     def run(self, columns: torch.Tensor) -> None:
-        """columns: the operand in the seed's order, padded to `length`."""
-        self._stretch(0, self.length, columns, 0)
+        """columns: the operand of the rows of the source."""
+        columns = columns.index_select(0, self.seed.order.clamp(min=0))
+        columns[~self.real] = far_row(columns)
+        self._stretch(0, len(self.real), columns, 0)
 
     def _stretch(self, low: int, high: int, columns: torch.Tensor, offset: int) -> None:
         """All pairs within positions low..high-1; columns[p - offset] is the operand of position p."""
+        if (low, high) in self.seed.segments:
+            return  # its tree is part of the seed
         columns, offset = self._centred(low, high, columns, offset)
-        if high - low <= 8 * BASE:
+        middle = low + (1 << (high - low - 1).bit_length() - 1)  # powers of two cut into whole tiles
+        inner = [cut for cut in self.cuts if low < cut < high]
+        if inner:  # segments stay whole
+            middle = min(inner, key=lambda cut: abs(2 * cut - low - high))
+        elif high - low <= 8 * BASE:
             self._blocks(low, high, columns[low - offset : high - offset])
             size = BASE
             while size < high - low:
@@ -58,23 +64,25 @@ class Sweep:
             if self.kept.many:
                 self._tighten()
             return
-        middle = low + (1 << (high - low - 1).bit_length() - 1)  # powers of two cut into whole tiles
         self._stretch(low, middle, columns, offset)
         self._stretch(middle, high, columns, offset)
         self._across(low, middle, high, columns, offset)
 
     def _centred(self, low, high, columns, offset):
         """The operand, rebuilt from the source about the stretch's own mean where that makes the bound much tighter."""
-        stop = min(high, self.count)
-        if stop - low < BASE:
+        real = true_places(self.real[low:high])
+        if len(real) < BASE:
             return columns, offset
-        part = columns[low - offset : stop - offset : max(1, (stop - low) // BASE)]  # a glance decides
+        part = columns.index_select(0, real[:: max(1, len(real) // BASE)] + (low - offset))  # a glance decides
         squared = part[:, -2].mean()
         offset2 = part[:, :-2].mean(0).square().sum()
         if bool(squared - offset2 > squared / _RECENTRE):
             return columns, offset
-        rows = self.seed.order[low:stop]
-        return self.points.columns(rows, self.points.mean(rows), high - low), low
+        rows = self.seed.order[low:high]
+        centre = self.points.mean(rows.index_select(0, real))
+        columns = self.points.columns(rows.clamp(min=0), centre, high - low)
+        columns[~self.real[low:high]] = far_row(columns)
+        return columns, low
 
     def _blocks(self, low: int, high: int, columns: torch.Tensor) -> None:
         """Pairs inside each block of BASE positions."""
@@ -98,8 +106,8 @@ class Sweep:
             where = right[start - middle : start - middle + self.tile].argsort()
             where = where.view(-1, _group_size(len(where))).T.reshape(-1) + start
             prepared.append((where, columns.index_select(0, where - offset).T))
-        for start in range(low, middle, self.rows):
-            stop = min(start + self.rows, middle)
+        for start in range(low, middle, self.tile):
+            stop = min(start + self.tile, middle)
             rows = rows_of(columns[start - offset : stop - offset])
             for where, block in prepared:
                 row, column, values = self._tile(
