@@ -14,7 +14,7 @@ from pathlib import Path
 from tebench import storage
 from tebench.errors import CacheError, InputError
 from tebench.evaluation.arrays import MEAN
-from tebench.reporting import citation, figures, formats, leaderboard_page, style
+from tebench.reporting import citation, figures, figures_slopes, formats, leaderboard_page, style
 from tebench.reporting.leaderboard_boards import Board, Result, read
 from tebench.reporting.leaderboard_page import long_csv
 
@@ -144,6 +144,7 @@ def _figures(board: Board) -> dict[str, bytes]:
     result, made = board.results[0], {}
     means = result.frame[result.frame["task"] == MEAN].sort_values(["tau_w", "metric"], ascending=[False, True])
     best = list(means["metric"][means["tau_w"].notna()])
+    pair = figures_slopes.best_pair(result.frame)
     drawn = {f"{board.name}-ground-truth": figures.ground_truth(board.truth, looks=board.looks, judged=result.judged)}
     for task in dict.fromkeys(result.points["task"]):
         have = set(result.points.loc[result.points["task"] == task, "metric"])
@@ -151,6 +152,11 @@ def _figures(board: Board) -> dict[str, bytes]:
             result.points, result.frame, task, titles=board.titles, looks=board.looks,
             metrics=[metric for metric in best if metric in have][:PANELS] or sorted(have)[:PANELS],
         )  # fmt: skip
+        if pair and set(pair) <= have:
+            drawn[f"{board.name}-slopes-{task}"] = figures_slopes.slopes(
+                result.scores, board.truth, result.frame, task, pair, board.directions, pool=result.pool,
+                titles=board.titles, looks=board.looks, seed=board.seed,
+            )  # fmt: skip
     if means["status"].eq("ok").sum() > 1:
         drawn[f"{board.name}-cost-quality"] = figures.cost_quality(result.frame, titles=board.titles)
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from tebench.errors import UnknownNameError
 from tebench.evaluation import evaluate, reliability
 from tebench.evaluation.compare import rank_groups
 from tebench.evaluation.pools import Pool
-from tebench.reporting import figures, formats, style, tables
+from tebench.reporting import figures, figures_slopes, formats, style, tables
 from tebench.reporting.style import Look
 from tebench.storage import write_text
 
@@ -49,6 +49,13 @@ def write(
         figure = figures.correlation(points, result, task, titles=titles, looks=looks)
         files += style.save(figure, folder / "figures", f"correlation-{task}")
     files += style.save(figures.ground_truth(truth, looks=looks, judged=judged), folder / "figures", "ground-truth")
+    pair = figures_slopes.best_pair(result)
+    for task in dict.fromkeys(points["task"]) if pair else ():
+        if set(pair) <= set(points.loc[points["task"] == task, "metric"]):
+            figure = figures_slopes.slopes(
+                scores, truth, result, task, pair, directions, pool=pool, titles=titles, looks=looks, seed=seed
+            )
+            files += style.save(figure, folder / "figures", f"slopes-{task}")
     means = result[(result["task"] == "mean") & (result["status"] == "ok") & result["seconds"].notna()]
     if len(means) > 1:
         files += style.save(figures.cost_quality(result, titles=titles), folder / "figures", "cost-quality")

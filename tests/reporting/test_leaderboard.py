@@ -74,7 +74,8 @@ def _embedded(page):
 def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, capsys, monkeypatch):
     made = leaderboard.build(folder, draw=False)  # the bytes of figures: test_figures.py
     assert leaderboard.differences(folder, made) == []
-    drawn = [f"figures/starter-{name}.{kind}" for name in ("cost-quality", "ground-truth", "subcortical", "tissue")
+    drawn = [f"figures/starter-{name}.{kind}" for name in (
+                 "cost-quality", "ground-truth", "slopes-subcortical", "slopes-tissue", "subcortical", "tissue")
              for kind in ("svg", "pdf")]  # fmt: skip
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert names == {*made, *drawn, "results/starter.csv", "ground_truth/starter.csv"}
