@@ -15,6 +15,7 @@ Examples
   python -m tebench metric=[grtd_lbtc,logme] tasks=[tissue]
   python -m tebench metric=[gbc,etran] preset=paper       with the settings of their papers
   python -m tebench metric=logme metric.max_iter=50 stages=encoder[-2:]
+  python -m tebench job=rank dataset=DIR encoders=[DIR] minutes=10   own data, own checkpoints, no ground truth
   python -m tebench metric=mine plugins=[mine.py]         a metric of your own (see CONTRIBUTING.md)
   python -m tebench -m metric=lbtc seed=0,1,2 'output=outputs/draw-${seed}'   a sweep"""
 

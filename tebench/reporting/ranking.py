@@ -84,7 +84,8 @@ def choose(ranked, names: list[str], chosen: bool, evidence: list, n_encoders: i
         most = max(applies[name] for name in order)
         main = next(name for name in order if applies[name] == most)
         if main not in by_name:
-            why = "the suite's default; no leaderboard rows show any metric to work, so this is no evidence."
+            why = "the suite's default" if main == names[0] else f"it applies to {most} encoders, {names[0]} does not"
+            why += "; no leaderboard rows show any metric to work, so this is no evidence."
         elif main == evidence[0].metric:
             why = f"recommended. {by_name[main].text()}"
         else:
