@@ -33,10 +33,13 @@ def run(config: dict) -> None:
     if not made:
         raise InputError(f"{folder / 'results'} holds no rows. Make them with job=leaderboard job.update=true.")
     if job["check"]:
-        found = leaderboard.differences(folder, made) + versions.altered(folder)
-        print("\n".join(found) if found else f"{len(made)} files in {folder} are what the rows give")
+        found, kept = leaderboard.differences(folder, made), versions.altered(folder)
+        print("\n".join(found + kept) or f"{len(made)} files in {folder} are what the rows give")
         if found:
             print(f"{len(found)} differences; job=leaderboard makes the files anew.")
+        if kept:
+            print("A frozen version was altered: restore it from the commit that froze it.")
+        if found or kept:
             sys.exit(1)
         return
     for path in leaderboard.write(folder, made):

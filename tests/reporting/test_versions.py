@@ -2,11 +2,14 @@
 
 import html
 import json
+from pathlib import Path
 
 import leaderboard_world
 import pytest
 
+import tebench
 from tebench.errors import CacheError, InputError
+from tebench.jobs import leaderboard as job
 from tebench.jobs.cite import cite
 from tebench.reporting import leaderboard, versions
 from tebench.reporting.leaderboard_boards import Board
@@ -102,3 +105,20 @@ def test_the_command_cites_a_number_as_the_page_does(folder):
         cite(folder, "starter", metric="grdt", version="v1.0")
     with pytest.raises(InputError, match=r"named like v1\.0"):
         cite(folder, "starter", version="../v1.0")
+
+
+def test_versions_in_the_tree_are_as_they_were_frozen():
+    assert versions.altered(Path(tebench.__file__).parents[1] / "leaderboard") == []
+
+
+def test_the_check_names_an_altered_version(folder, capsys, monkeypatch):
+    (folder / "v1.0").mkdir()
+    (folder / "v1.0" / "manifest.json").write_text('{"files": {"../../secret": "0"}}')
+    monkeypatch.setattr(leaderboard, "build", lambda *_, **__: {"index.html": b"x"})
+    monkeypatch.setattr(leaderboard, "differences", lambda *_: [])
+    options = {"folder": str(folder), "check": True, "update": False, "metrics": None, "freeze": None}
+    with pytest.raises(SystemExit, match="1"):
+        job.run({"job": options, "protocol": {"name": "starter-v0"}})
+    assert "lies outside" in (said := capsys.readouterr().out) and "frozen version was altered" in said
+    with pytest.raises(InputError, match=r"neither with job.update nor with job.freeze"):
+        job.run({"job": {**options, "freeze": "v1.0"}, "protocol": {"name": "starter-v0"}})
