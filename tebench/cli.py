@@ -17,6 +17,9 @@ Examples
   python -m tebench metric=logme metric.max_iter=50 stages=encoder[-2:]
   python -m tebench job=rank dataset=DIR encoders=[DIR] minutes=10   own data, own checkpoints, no ground truth
   python -m tebench metric=mine plugins=[mine.py]         a metric of your own (see CONTRIBUTING.md)
+  python -m tebench explain encoder=deepbet task=tissue   a job's name as first word is job=NAME, its options are bare
+  python -m tebench cite metric=grtd_lbtc task=tissue version=v1.0
+  python -m tebench submit metric=mine plugins=[mine.py]  then: tebench validate FILE
   python -m tebench -m metric=lbtc seed=0,1,2 'output=outputs/draw-${seed}'   a sweep"""
 
 
