@@ -11,8 +11,6 @@ from tebench import presets
 from tebench.errors import InputError, unknown_name
 from tebench.registry import Metric, load, load_plugins
 
-# Options of job=rank that the command line takes without `job.` before them.
-SHORT = ("dataset", "cases", "max_cases", "minutes")
 GROUPS = ("job", "benchmark", "sampling", "protocol", "preset")
 SEVERAL = "several"
 
@@ -92,8 +90,6 @@ def prepare(arguments: list[str]) -> list[str]:
             for name in names:
                 if name not in options:
                     raise unknown_name(key, name, options)
-        if key in SHORT and "job=rank" in arguments:
-            argument = f"job.{argument}"
         # Hydra takes a bracket inside a word for a mistake: stages=encoder[-2:] needs quotes.
         if re.fullmatch(r"\w+\[[-\d:]*\]", value):
             argument = f'{key}="{value}"'
