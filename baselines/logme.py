@@ -68,7 +68,9 @@ def logme(
     scores = []
     for c in range(moments.c):
         blind = (np.log(n / energy[c]) - 1 - np.log(2 * np.pi)) / 2  # t -> infinity
-        best = max(blind, _peak(lambda u, c=c: evidence(u, c), squares, max_iter, tolerance)) if spectrum.rank else blind
+        best = (
+            max(blind, _peak(lambda u, c=c: evidence(u, c), squares, max_iter, tolerance)) if spectrum.rank else blind
+        )
         if interpolates:  # t -> 0
             q = (z[c] / squares).sum()
             best = max(best, (np.log(n / q) - 1 - np.log(2 * np.pi)) / 2 - np.log(squares).sum() / (2 * n))

@@ -154,15 +154,26 @@ def metric(
         if bool(parts) != (reads == "parts"):
             raise InputError(f"{where}: parts are given exactly when reads='parts'.")
         if name in _METRICS:
-            raise InputError(
-                f"{where}: the name is taken by {_METRICS[name].source}. Choose another name."
-            )
+            raise InputError(f"{where}: the name is taken by {_METRICS[name].source}. Choose another name.")
         _METRICS[name] = Metric(
-            name=name, title=title, paper=paper, direction=direction, range=range, reads=reads, cost=cost,
-            function=function, stages=stages, rows=tuple(rows), per_case=per_case,
+            name=name,
+            title=title,
+            paper=paper,
+            direction=direction,
+            range=range,
+            reads=reads,
+            cost=cost,
+            function=function,
+            stages=stages,
+            rows=tuple(rows),
+            per_case=per_case,
             pool_dependent=pool_dependent or reads in ("parts", "elsewhere"),
-            invariances=frozenset(invariances), parts=dict(parts or {}), disagreements=tuple(disagreements),
-            monotone=monotone, exceptions=dict(exceptions or {}), parameters=keyword_parameters(function),
+            invariances=frozenset(invariances),
+            parts=dict(parts or {}),
+            disagreements=tuple(disagreements),
+            monotone=monotone,
+            exceptions=dict(exceptions or {}),
+            parameters=keyword_parameters(function),
             source=function.__code__.co_filename,
         )
         return function

@@ -80,7 +80,9 @@ def score_arrays(name, features, labels, *, cases=None, patches=None, probabilit
         raise InputError(
             f"metric {name} reads {metric.reads!r}, not a feature matrix"
             + (" (it is defined over a candidate pool)" if metric.pool_dependent else "")
-            + "; use `python -m tebench metric=" + name + "`."
+            + "; use `python -m tebench metric="
+            + name
+            + "`."
         )
     parameters = metric.complete(parameters or {})
     features = check_features(features)

@@ -10,7 +10,6 @@ import pytest
 
 from tebench import registry
 
-
 # A suite started in the background ignores Ctrl-C, and so would the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

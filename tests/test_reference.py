@@ -61,7 +61,7 @@ def invariances_that_hold(metric) -> set[str]:
         "shift": [arrays.features + 5 * rng.standard_normal(d)],
     }
     base = value_of(metric, arrays)
-    near = lambda value: abs(value - base) <= TOLERANCE * abs(base) + 1e-9  # noqa: E731
+    near = lambda value: abs(value - base) <= TOLERANCE * abs(base) + 1e-9
     return {name for name, all_of in changes.items() if all(near(_value(metric, arrays, f)) for f in all_of)}
 
 

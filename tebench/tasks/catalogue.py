@@ -7,6 +7,7 @@ from tebench.tasks.base import Task
 
 _OPENED: dict[str, Task] = {}  # data sets of the user's, known to this process only
 
+
 def names() -> list[str]:
     """Names of the tasks that `load` knows, in a fixed order.
 
