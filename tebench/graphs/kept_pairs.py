@@ -27,10 +27,8 @@ class KeptPairs:
         """Whether so many pairs are new that a better tree is worth its while."""
         return self.new > 2 * len(self.points)
 
-    def add(self, first: torch.Tensor, second: torch.Tensor, low: torch.Tensor, norms: torch.Tensor | None) -> None:
-        """Keep pairs (first, second): `low` is the product's value, `norms` the sum |x|^2 + |y|^2 behind it."""
-        # `low` lies below the product by slack * norms, and the truth at most as far above the product.
-        high = low if norms is None else low + (2.1 * self.points.slack * norms + 4e-36)
+    def add(self, first: torch.Tensor, second: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> None:
+        """Keep pairs (first, second) whose scaled squared lengths lie in low..high."""
         self.parts.append((torch.stack([first, second], 1), low.clamp(min=0), high.clamp(min=0)))
         self.new += len(first)
 
@@ -61,8 +59,12 @@ class KeptPairs:
         if len(ends) >= len(self.points):
             chosen = forest_of_edges(ends, lengths, len(self.order)).chosen
             ends, lengths = ends[chosen], lengths[chosen]
-        squared = (lengths**2).float()
-        low = torch.nextafter(squared, torch.zeros((), device=squared.device))
-        high = torch.nextafter(squared, torch.full((), torch.inf, device=squared.device))
-        self.parts = [(ends, low, high)]
+        self.parts = [(ends, *rounded_apart(lengths**2))]
         return ends, lengths
+
+
+def rounded_apart(squared: torch.Tensor, error: torch.Tensor | float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Float32 numbers below squared - error and above squared + error."""
+    zero, infinity = (torch.full((), end, device=squared.device) for end in (0.0, torch.inf))
+    low, high = (squared - error).clamp_(min=0).float(), (squared + error).float()
+    return torch.nextafter(low, zero), torch.nextafter(high, infinity)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from tebench.graphs.checks import true_places
-from tebench.graphs.kept_pairs import KeptPairs
+from tebench.graphs.kept_pairs import KeptPairs, rounded_apart
 from tebench.graphs.operands import Points, far_row, rows_of
 from tebench.graphs.seed import BASE, Seed
 
@@ -100,7 +100,7 @@ class Sweep:
     def _across(self, low: int, middle: int, high: int, columns: torch.Tensor, offset: int) -> None:
         """Pairs with one end in low..middle-1 and the other in middle..high-1, tile by tile."""
         left, right = self._bounds(low, middle, high)
-        prepared = []
+        prepared, crowded = [], False
         for start in range(middle, high, self.tile):
             # Columns of like bounds share a group, so that the group's bound is close to each one's own.
             where = right[start - middle : start - middle + self.tile].argsort()
@@ -110,10 +110,21 @@ class Sweep:
             stop = min(start + self.tile, middle)
             rows = rows_of(columns[start - offset : stop - offset])
             for where, block in prepared:
-                row, column, values = self._tile(
-                    rows, block, left[start - low : stop - low], right.index_select(0, where - middle)
-                )
-                self._found(start + row, where.index_select(0, column), values, columns, offset)
+                # A crowd of pairs may pass a loose bound once. The next one meets the bounds that the first gave,
+                # and if it passes them too, float32 cannot tell its pairs apart.
+                for attempt in (1, 2):
+                    bound_i, bound_j = left[start - low : stop - low], right.index_select(0, where - middle)
+                    found = self._tile(rows, block, bound_i, bound_j, crowded)
+                    if found is not None:
+                        row, column, values = found
+                        self._found(start + row, where.index_select(0, column), values, columns, offset)
+                        crowded |= self.points.certified and len(row) > len(rows) * len(where) // 16
+                        break
+                    if attempt == 2 or self.kept.new < len(rows):
+                        self._precise(start, where, bound_i, bound_j)
+                        break
+                    self._tighten()
+                    left, right = self._bounds(low, middle, high)
             if self.kept.many:
                 self._tighten()
                 left, right = self._bounds(low, middle, high)
@@ -125,8 +136,11 @@ class Sweep:
         reach = torch.cat([torch.zeros_like(reach[:1]), self.gap[middle : high - 1].cummax(0).values])
         return left, torch.maximum(self.hang[middle:high], reach)
 
-    def _tile(self, rows, block, left, right):
-        """(row, column, value) of the pairs in one tile whose value lies below max(left, right)."""
+    def _tile(self, rows, block, left, right, crowded: bool):
+        """(row, column, value) of the pairs in one tile whose value lies below max(left, right).
+
+        None where `crowded` and these are many.
+        """
         lengths = self.buffer[: len(left) * len(right)].view(len(left), len(right))
         torch.mm(rows, block, out=lengths)
         # Group g holds the columns g, g + groups, ...: a minimum over the middle axis reads memory in order.
@@ -135,6 +149,8 @@ class Sweep:
         right = right.view(size, groups)
         least = lengths.view(len(left), size, groups).amin(1)
         hits = true_places(least < torch.maximum(left[:, None], right.amax(0)))
+        if crowded and len(hits) > least.numel() // 8:
+            return None
         row = torch.div(hits, groups, rounding_mode="floor")
         column = hits - row * groups
         members = torch.arange(0, len(right) * groups, groups, device=hits.device)
@@ -146,10 +162,35 @@ class Sweep:
         return row.index_select(0, hit), column, values.view(-1).index_select(0, found)
 
     def _found(self, first, second, values, columns, offset) -> None:
-        if len(first):
+        """Keep pairs with the product's `values`: lower bounds of their squared lengths."""
+        if not len(first):
+            return
+        high = values
+        if self.points.certified:
             norms = columns[:, -2]
-            norms = norms.take(first - offset) + norms.take(second - offset) if self.points.certified else None
-            self.kept.add(first, second, values, norms)
+            # The value lies below the product by slack (|x|^2 + |y|^2), and the truth at most as far above it.
+            norms = norms.take(first - offset) + norms.take(second - offset)
+            high = values + (2.1 * self.points.slack * norms + 4e-36)
+        self.kept.add(first, second, values, high)
+
+    def _precise(self, start: int, where: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+        """The pairs of one tile (positions start.. and `where`) by a float64 product, about the mean of its rows.
+
+        For far sets of nearly equal points, whose distances float32 cannot tell apart.
+        """
+        x, y = (
+            self.points.source.index_select(0, self.seed.order.take(part).clamp(min=0)).double()
+            for part in (torch.arange(start, start + len(left), device=where.device), where)
+        )
+        centre = x.mean(0)
+        x, y = ((part - centre) * self.points.scale for part in (x, y))
+        norms = torch.linalg.vecdot(x, x)[:, None] + torch.linalg.vecdot(y, y)
+        error = norms * (self.points.nominal_slack * 2.0**-29)
+        low, high = rounded_apart(norms.addmm_(x, y.T, alpha=-2), error)
+        found = low < torch.maximum(left[:, None], right)
+        found &= self.real[start : start + len(left), None] & self.real.take(where)
+        row, column = found.nonzero().unbind(1)
+        self.kept.add(start + row, where[column], low[row, column], high[row, column])
 
 
 def _group_size(columns: int) -> int:
