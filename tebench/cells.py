@@ -38,7 +38,7 @@ class Request:
     def make(cls, metric: Metric, given: dict, stages: str | None, seed: int) -> Request:
         """All parameters checked; the run's seed reaches a metric's own `seed` unless that was given."""
         parameters = metric.complete(given)
-        if "seed" in parameters and parameters["seed"] == metric.parameters["seed"].default:
+        if "seed" in parameters and "seed" not in given:
             parameters["seed"] = seed
         return cls(metric, parameters, stages, seed)
 

@@ -78,8 +78,32 @@ def check(config: dict) -> None:
     for key in ("encoders", "tasks"):
         if config[key] is not None and (not config[key] or len(set(config[key])) < len(config[key])):
             raise InputError(f"{key}={config[key]}: name at least one, and each once.")
+    for key in ("progress", "verbose"):
+        if not isinstance(config[key], bool):
+            raise InputError(f"{key} must be true or false, got {config[key]!r}.")
+    if config["stages"] is not None:
+        from tebench.scoring import check_policy
+
+        check_policy(config["stages"])
+    _check_benchmark(config["benchmark"])
     if not isinstance(config["device"], str) or config["device"].split(":")[0] not in ("cpu", "cuda"):
         raise InputError(f"device must be cpu, cuda or cuda:N, got {config['device']!r}.")
+    if config["device"] != "cpu":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError(f"device={config['device']}: this machine or this build of torch has no CUDA. Use cpu.")
+
+
+def _check_benchmark(benchmark: dict) -> None:
+    """Shapes of what every benchmark states; names are checked by `tebench.world`."""
+    tasks, window = benchmark["tasks"], benchmark["window"]
+    if not isinstance(tasks, list) or not tasks or not all(isinstance(task, str) for task in tasks):
+        raise InputError(f"benchmark.tasks must be a list of at least one name, got {tasks!r}.")
+    if window is not None and not (
+        isinstance(window, list) and len(window) == 3 and all(type(size) is int and size > 0 for size in window)
+    ):
+        raise InputError(f"benchmark.window must be three whole numbers such as [96,128,96], or null, got {window!r}.")
 
 
 def _start_logging(verbose: bool) -> None:

@@ -30,8 +30,10 @@ def metric_schema(metric: Metric) -> type:
     """A dataclass of the metric's parameters, so that Hydra converts and type-checks them."""
     fields = [("name", str, dataclasses.field(default=metric.name))]
     for parameter in metric.parameters.values():
-        kind = Optional[parameter.type] if parameter.optional else parameter.type  # noqa: UP045 (omegaconf)
-        fields.append((parameter.name, kind, dataclasses.field(default=parameter.default)))
+        # A metric's seed is the run's unless it is given: null tells the two apart.
+        follows = parameter.name == "seed"
+        kind = Optional[parameter.type] if parameter.optional or follows else parameter.type  # noqa: UP045 (omegaconf)
+        fields.append((parameter.name, kind, dataclasses.field(default=None if follows else parameter.default)))
     return dataclasses.make_dataclass(f"Metric_{metric.name}", fields)
 
 
@@ -95,8 +97,31 @@ def prepare(arguments: list[str]) -> list[str]:
             argument = f'{key}="{value}"'
         # The options of several metrics are an open mapping; Hydra wants additions to one marked.
         ready.append(f"+{argument}" if key.startswith("metric.options.") else argument)
+    _check_keys(ready)
     _check_metric_options(ready)
     return ready
+
+
+def _check_keys(arguments: list[str]) -> None:
+    """An unknown option, or an unknown option of a job, benchmark, sampling or protocol, gets its nearest match."""
+    root = files("tebench.conf")
+    config = (root / "config.yaml").read_text(encoding="utf-8")
+    top = {*re.findall(r"^(\w+):", config, flags=re.M), *GROUPS, "metric", "hydra"} - {"defaults"}
+    for argument in arguments:
+        match = re.match(r"(\w+)(?:\.(\w+))?[\w.]*=", argument)
+        if not match:
+            continue
+        key, inner = match.groups()
+        if key not in top:
+            raise unknown_name("option", key, top)
+        if inner and key in ("job", "benchmark", "sampling", "protocol"):
+            default = re.search(rf"^  - {key}: (\S+)", config, flags=re.M)
+            chosen = next((a[len(key) + 1 :] for a in reversed(arguments) if a.startswith(f"{key}=")), default.group(1))
+            file = root / key / f"{chosen}.yaml"
+            if file.is_file():
+                known = set(re.findall(r"^(\w+):", file.read_text(encoding="utf-8"), flags=re.M))
+                if inner not in known:
+                    raise unknown_name(f"option of {key} {chosen}", inner, known)
 
 
 def own_options(arguments: list[str]) -> list[str]:
@@ -129,6 +154,8 @@ def _check_metric_options(arguments: list[str]) -> None:
     name = chosen[-1] if chosen else "grtd_lbtc"
     for argument in arguments:
         match = re.fullmatch(r"metric\.(\w+)=.*", argument)
+        if match and name in ("all", SEVERAL) and match.group(1) not in ("names", "options"):
+            raise InputError(f"{argument}: with several metrics write metric.options.NAME.{match.group(1)}=VALUE.")
         if match and name in load():
             option, parameters = match.group(1), load()[name].parameters
             if option not in parameters:
@@ -136,7 +163,7 @@ def _check_metric_options(arguments: list[str]) -> None:
 
 
 def requested_metrics(config: dict) -> list[tuple[Metric, dict]]:
-    """The metrics that a resolved configuration asks for, with all their parameters.
+    """The metrics that a resolved configuration asks for, with all their parameters but a `seed` not given.
 
     The preset lies between the defaults and what the user sets. Hydra hands over one metric's parameters
     complete, so there a value left at (or set to) its default takes the preset's; `metric.options` holds only
@@ -145,12 +172,18 @@ def requested_metrics(config: dict) -> list[tuple[Metric, dict]]:
     node, known, preset = dict(config["metric"]), load(), presets.read(config)
     name = node.pop("name")
     if name not in ("all", SEVERAL):
-        return [(known[name], known[name].complete(presets.below(known[name], node, preset)))]
+        given = {key: value for key, value in node.items() if key != "seed" or value is not None}
+        return [_completed(known[name], presets.below(known[name], given, preset))]
     names = node["names"] or list(known)
     options = node["options"]
     for other in options:
         if other not in names:
             raise unknown_name("metric in metric.options", other, names)
-    return [
-        (known[name], known[name].complete({**preset.get(name, {}), **dict(options.get(name, {}))})) for name in names
-    ]
+    return [_completed(known[name], {**preset.get(name, {}), **dict(options.get(name, {}))}) for name in names]
+
+
+def _completed(metric: Metric, given: dict) -> tuple[Metric, dict]:
+    parameters = metric.complete(given)
+    if "seed" not in given:
+        parameters.pop("seed", None)
+    return metric, parameters

@@ -40,7 +40,7 @@ def fuse(
     An encoder without a value for some part has none here either, with the reason; the fusion runs
     over the others, and each cell says who is left out.
     """
-    by_part, reasons = {}, {}
+    by_part, reasons, broken = {}, {}, set()
     for argument, part in part_requests(request, preset).items():
         chosen = {cell["encoder"]: cell for cell in cells if part.matches(cell)}
         for encoder in encoders:
@@ -48,12 +48,14 @@ def fuse(
                 raise InputError(f"metric {request.metric.name}: part {part.metric.name} has no cell for {encoder!r}.")
             if chosen[encoder]["status"] != "ok":
                 reasons.setdefault(encoder, f"part {part.metric.name}: {chosen[encoder]['reason']}")
+                if chosen[encoder]["status"] == "failed":
+                    broken.add(encoder)
         by_part[argument] = chosen
     present = [encoder for encoder in encoders if encoder not in reasons]
     table = {name: np.array([chosen[encoder]["score"] for encoder in present]) for name, chosen in by_part.items()}
     parts = {encoder: {name: chosen[encoder] for name, chosen in by_part.items()} for encoder in encoders}
     return _rows(request, lambda: request.metric.function(table, n_foreground, **request.parameters),
-                 present, reasons, encoders, parts, n_foreground + 1)  # fmt: skip
+                 present, reasons, encoders, parts, n_foreground + 1, broken)  # fmt: skip
 
 
 def elsewhere(request: Request, cells: list[dict], encoders: list[str], truth) -> list[dict]:
@@ -72,8 +74,11 @@ def elsewhere(request: Request, cells: list[dict], encoders: list[str], truth) -
                  present, reasons, encoders, own, None)  # fmt: skip
 
 
-def _rows(request, call, present, reasons, encoders, parts, n_classes) -> list[dict]:
-    """Cells of a pool-level metric; parts: encoder -> {argument: the cell it was made from}."""
+def _rows(request, call, present, reasons, encoders, parts, n_classes, broken=()) -> list[dict]:
+    """Cells of a pool-level metric; parts: encoder -> {argument: the cell it was made from}.
+
+    broken: encoders a part of which failed; so has the whole.
+    """
     metric, scores, status = request.metric, {}, "not_applicable"
     try:
         values = call() if present else []
@@ -99,7 +104,8 @@ def _rows(request, call, present, reasons, encoders, parts, n_classes) -> list[d
             {
                 "task": first["task"], "encoder": encoder, "metric": metric.name, "parameters": request.parameters,
                 "stages": ", ".join(cell["stages"] for cell in fused.values()), "seed": request.seed,
-                "status": "ok" if ok else status if encoder in present else "not_applicable",
+                "status": "ok" if ok else "failed" if encoder in broken else status if encoder in present
+                else "not_applicable",
                 "reason": note if ok else reasons[encoder], "score": scores.get(encoder),
                 "components": {name: cell["score"] for name, cell in fused.items()},
                 "seconds": round(seconds, 4), "peak_mb": max(peaks, default=0.0),

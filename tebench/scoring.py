@@ -23,6 +23,10 @@ def check_features(features) -> np.ndarray:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise InputError(f"features hold NaN or infinite values (first in row {row}); every value must be finite.")
+    if array.dtype == np.float64:
+        largest = float(np.abs(array).max())
+        if not 1e-70 < largest < 1e70 and largest != 0:
+            raise InputError(f"features reach {largest:.3g}; squares of such numbers leave float64. Rescale them first.")
     return array
 
 
@@ -137,6 +141,14 @@ def evaluate(metric: Metric, parameters: dict, features, labels, cases, patches,
 _POLICY = re.compile(r"(encoder|decoder)(?:\[(-?\d+)?(:)?(-?\d+)?\])?")
 
 
+def check_policy(policy) -> re.Match:
+    """The parsed stage policy, or an error that says how one is written."""
+    match = _POLICY.fullmatch(policy.replace(" ", "")) if isinstance(policy, str) else None
+    if not match and policy != "all":
+        raise InputError(f"stages must look like encoder[-1], decoder[-3:], encoder or all, got {policy!r}.")
+    return match
+
+
 def select_stages(policy: str, names) -> list[str]:
     """Stage names that a policy such as "encoder[-1]", "decoder[-3:]", "encoder" or "all" selects.
 
@@ -146,9 +158,7 @@ def select_stages(policy: str, names) -> list[str]:
     names = list(names)
     if policy == "all":
         return names
-    match = _POLICY.fullmatch(policy.replace(" ", ""))
-    if not match:
-        raise InputError(f"stages must look like encoder[-1], decoder[-3:], encoder or all, got {policy!r}.")
+    match = check_policy(policy)
     kind, first, colon, last = match.groups()
     of_kind = [name for name in names if name.split(".")[0] == kind]
     if not of_kind:

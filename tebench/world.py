@@ -19,6 +19,7 @@ class World:
     encoders: tuple[str, ...]
     pool: str
     sampling: dict
+    interpolation: str
     window: tuple[int, int, int] | None
     seed: int
     cache: Path
@@ -49,7 +50,8 @@ def resolve(config: dict) -> World:
         tasks=tuple(names),
         encoders=tuple(chosen),
         pool=pool_name,
-        sampling=dict(config["sampling"]),
+        sampling=recipe_of(config),
+        interpolation=config["sampling"]["interpolation"],
         window=None if benchmark["window"] is None else tuple(benchmark["window"]),
         seed=config["seed"],
         cache=cache_folder(config),
@@ -78,11 +80,16 @@ def _packaged(config: dict) -> tuple[str, list[str], list[str]]:
         pool_name = f"own: {len(chosen)} encoders"
     else:
         chosen = inside
-        pool_name = benchmark["pool"] if len(chosen) == len(pool) else f"{benchmark['pool']} narrowed to {len(chosen)}"
+        pool_name = benchmark["pool"] if len(chosen) == len(pool) else f"{benchmark['pool']} narrowed to {', '.join(chosen)}"
     for name in [*benchmark["tasks"], *(config["tasks"] or [])]:
         if name not in tasks.names():
             raise unknown_name("task", name, tasks.names())
     return pool_name, chosen, config["tasks"] or benchmark["tasks"]
+
+
+def recipe_of(config: dict) -> dict:
+    """The sizes a sample is drawn with; `interpolation` says how its voxels are read."""
+    return {key: value for key, value in config["sampling"].items() if key != "interpolation"}
 
 
 def cache_folder(config: dict) -> Path:
@@ -97,6 +104,8 @@ def protocol_name(config: dict) -> str:
 def ground_truth_file(config: dict) -> Path:
     """The benchmark's rows: a path of the user's, or a file of leaderboard/ground_truth."""
     given = config["job"].get("target") or config["benchmark"]["ground_truth"]
+    if not isinstance(given, str):
+        raise InputError(f"the ground truth must be the name or path of a CSV file, got {given!r}.")
     for path in (Path(given).expanduser(), Path(str(files("tebench.leaderboard"))) / "ground_truth" / given):
         if path.is_file():
             return path

@@ -51,6 +51,9 @@ def validate(
         frame[name] = frame[name].astype(str).str.strip()
         _refuse(frame, frame[name].isin(["", "nan", "None"]), f"{source}: empty {name}")
     frame = _one_protocol(frame, protocol, source)
+    if "protocol_hash" in frame.columns and len(hashes := sorted(set(frame["protocol_hash"]))) > 1:
+        names = f"{frame['protocol'].iloc[0]} ({', '.join(str(h)[:12] for h in hashes)})"
+        raise InputError(f"{source}: rows of several protocols under one name: {names}; they never mix.")
     measured = sorted(set(frame["metric"]))
     frame = frame[frame["metric"] == metric].copy()
     if frame.empty:

@@ -114,17 +114,16 @@ def _low(values, floor: float, flagged) -> np.ndarray:
 def judge(
     values, found: Reliability, *, floor: float = FLOOR, at_least: float = RELIABILITY, flagged=None
 ) -> tuple[str, str]:
-    """(status, reason) of one task; reason also names what does not condemn it (one seed, single runs at the floor)."""
+    """(status, reason) of one task. A single run at the floor keeps the task out of averages, its numbers are shown:
+    what separates that run from the others is training that failed to start, not transfer. [choice]
+    """
     if why := at_floor(values, floor=floor, flagged=flagged):
         return "floor", why
     if why := unreliable(found, at_least=at_least):
         return "unreliable", why
-    notes = []
-    if found.n_seeds == 1:
-        notes.append("one ground-truth seed: reliability unknown")
     if low := int(_low(values, floor, flagged).sum()):
-        notes.append(f"{low} of {np.size(values)} runs at the floor (Dice <= {floor:g}, or a class collapsed)")
-    return "ok", "; ".join(notes)
+        return "unreliable", f"{low} of {np.size(values)} runs at the floor (Dice <= {floor:g}, or a class collapsed)"
+    return "ok", "one ground-truth seed: reliability unknown" if found.n_seeds == 1 else ""
 
 
 def _icc_interval(ratio: float, n: int, s: int) -> tuple[float, float]:

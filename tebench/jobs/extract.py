@@ -40,6 +40,7 @@ def feature_folders(world: World) -> dict[tuple[str, str], Path]:
             device=world.device,
             decoder_seed=world.seed,
             patch=window,
+            interpolation=world.interpolation,
         )
         found |= {(task.name, encoder): folder for (task, encoder, _), folder in zip(mine, folders, strict=True)}
     return {(task.name, encoder): found[task.name, encoder] for task, encoder, _ in pairs}

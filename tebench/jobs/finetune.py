@@ -17,6 +17,7 @@ def run(config: dict) -> None:
     seeds = job["seeds"]
     if not isinstance(seeds, list) or not seeds or not all(type(s) is int and s >= 0 for s in seeds):
         raise InputError(f"job.seeds must be a list of whole numbers >= 0 such as [0,1,2], got {seeds!r}.")
+    _check_name(config["protocol"])
     folder = Path(job["folder"]).expanduser() if job["folder"] else world.cache / "finetuning"
     out = Path(job["rows"]).expanduser() if job["rows"] else world.output
     report = run_grid(
@@ -30,3 +31,16 @@ def run(config: dict) -> None:
         for name, error in report.failed.items():
             print(f"failed: {name}: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _check_name(given: dict) -> None:
+    """A protocol's name stands for its values: changed values need a name of their own."""
+    from tebench.finetuning.protocol import Protocol
+    from tebench.options import group_options
+
+    protocol = Protocol.load(given)
+    if protocol.name in group_options("protocol") and protocol.hash != Protocol.load(protocol.name).hash:
+        raise InputError(
+            f"protocol {protocol.name!r} was changed on the command line, and its rows would mix with the published "
+            "ones. Give the changed protocol a name: protocol.name=mine."
+        )

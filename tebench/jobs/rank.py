@@ -17,7 +17,7 @@ from tebench.features.sampling import Recipe
 from tebench.pool import part_requests, with_parts
 from tebench.registry import get, load, load_plugins
 from tebench.tasks.base import Task
-from tebench.world import cache_folder
+from tebench.world import cache_folder, recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Setting:
     device: str
     progress: bool
     decoder_seed: int
+    interpolation: str
     plugins: tuple[str, ...]
 
 
@@ -51,7 +52,7 @@ def run(config: dict) -> None:
     setting = _setting(config, names)
     task = _open(config, setting)
     encoders, refused = usable(config["encoders"], task)
-    recipe, whole, notes = Recipe(**config["sampling"]), task, []
+    recipe, whole, notes = Recipe(**recipe_of(config)), task, []
     if job["minutes"] is not None:
         task, recipe, notes = within(float(job["minutes"]) * 60, begin, task, recipe, encoders, setting)
     found, times = compute(task, recipe, encoders, setting)
@@ -87,6 +88,7 @@ def _setting(config: dict, names: list[str]) -> Setting:
         requests=requests, preset=preset, seeds=[config["seed"] + number for number in range(job["draws"])],
         cache=cache_folder(config), window=tuple(job["window"]) if job["window"] else None, workers=config["workers"],
         device=config["device"], progress=config["progress"], decoder_seed=config["seed"],
+        interpolation=config["sampling"]["interpolation"],
         plugins=tuple(config["plugins"]),
     )  # fmt: skip
 
@@ -203,6 +205,7 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
     folders = extract_all(
         [(task, name, sample) for name in encoders], cache=setting.cache / "features", workers=setting.workers,
         progress=setting.progress, device=setting.device, decoder_seed=setting.decoder_seed, patch=setting.window,
+        interpolation=setting.interpolation,
     )  # fmt: skip
     everything = with_parts(setting.requests, setting.preset)
     spelled = [(r.metric.name, r.parameters, r.stages, r.seed) for r in everything]

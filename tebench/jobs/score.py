@@ -83,7 +83,10 @@ def requests_of(config: dict) -> list[Request]:
     """The chosen metrics, and the static baselines that stand in every table."""
     chosen = requested_metrics(config)
     names = {metric.name for metric, _ in chosen}
-    beside = [(get(name), {}) for name in config["job"]["beside"] if name not in names]
+    beside = config["job"]["beside"]
+    if not isinstance(beside, list):
+        raise InputError(f"job.beside must be a list of metrics such as [random,n_parameters], got {beside!r}.")
+    beside = [(get(name), {}) for name in beside if name not in names]
     return [Request.make(metric, given, config["stages"], config["seed"]) for metric, given in (*chosen, *beside)]
 
 

@@ -55,7 +55,7 @@ def test_one_seed_has_no_reliability_and_is_not_condemned():
         (np.full((4, 2), 0.01) + np.arange(8).reshape(4, 2) / 1000, "floor", "all 8 runs"),
         ([[0.5, 0.0], [0.6, 0.0], [0.7, 0.02], [0.8, 0.5]], "floor", r"1 of 2 seed blocks collapsed \(up to 3 of 4"),
         ([[0.5, 0.6], [0.6, 0.5], [0.55, 0.55]], "unreliable", "all encoders have the same mean|below 0.5"),
-        ([[0.4, 0.41], [0.5, 0.51], [0.6, 0.62], [0.03, 0.04]], "ok", "2 of 8 runs at the floor"),
+        ([[0.4, 0.41], [0.5, 0.51], [0.6, 0.62], [0.03, 0.04]], "unreliable", "2 of 8 runs at the floor"),
     ],
 )
 def test_judgement(values, status, reason):
@@ -100,7 +100,7 @@ def test_runs_that_fine_tuning_flagged_count_as_at_the_floor():
     )
     names = [f"e{e}" for e in range(4)]
     (row,) = room.table(truth, names).itertuples()
-    assert row.status == "ok" and "1 of 8 runs at the floor" in row.reason
+    assert row.status == "unreliable" and "1 of 8 runs at the floor" in row.reason
     truth.loc[truth["seed"] == 1, "floor"] = ["True", "True", "True", "False"]
     (row,) = room.table(truth, names).itertuples()
     assert row.status == "floor" and "1 of 2 seed blocks collapsed" in row.reason
