@@ -10,6 +10,7 @@ from tebench.encoders import checkpoints
 from tebench.errors import InputError
 from tebench.features.sampling import Recipe
 from tebench.registry import get
+from tebench.world import recipe_of
 
 NAMES = {f"ResEncL-OpenMind-{name}": f"https://example.org/{name}" for name in ("MAE", "MG", "S3D", "VF")}
 
@@ -96,7 +97,7 @@ def test_the_benchmark_fits_its_ground_truth(benchmark):
 
 def test_the_suite_s_defaults_are_what_the_benchmark_says_of_the_protocol():
     """The comments of conf/benchmark/openmind_*.yaml, as facts."""
-    recipe = Recipe(**compose("benchmark=openmind_resenc")["sampling"])
+    recipe = Recipe(**recipe_of(compose("benchmark=openmind_resenc")))
     assert (recipe.foreground, recipe.background, recipe.general) == (256, 2560, 256)
     assert (recipe.anchors, recipe.patch_voxels) == (50, 16)
     assert get("grtd").stages == "decoder[-3:]" and get("lbtc").stages == "encoder[-3:]"
