@@ -7,11 +7,13 @@ import torch
 
 from tebench.errors import InputError
 from tebench.graphs.checks import as_tensor, give_back, true_places
+from tebench.graphs.equal_rows import distinct_rows
 from tebench.graphs.operands import Points, full_precision, rows_of
 
 GROUP = 16  # columns whose least value is looked at first
 _BLOCK = 1 << 24  # values of one block of rows against all columns: 64 MB
 _SPARE = 8  # neighbours beyond k that are compared exactly
+_COORDINATES = 1 << 16  # of one block of exact comparisons: they stay in the cache
 _CANCELLED = 1e-3  # squared distances below this part of the norms come from differences
 
 
@@ -26,7 +28,7 @@ def knn(points, k: int, *, certified: bool = True):
 
     Cost: one full distance matrix product (2 N^2 D operations), a little more to select, and k exact distances a
     row when certified; memory over the data: a float32 copy and about 100 MB. Where more than a few
-    neighbours tie within rounding (grids, many equal rows), rows are compared with all points in float64: slow.
+    neighbours tie within rounding (grids), rows are compared with all points in float64: slow.
 
     >>> import numpy
     >>> indices, distances = knn(numpy.array([[0.0], [1.0], [3.0]]), 1)
@@ -38,8 +40,46 @@ def knn(points, k: int, *, certified: bool = True):
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k < count:
         raise InputError(f"k must be an integer in 1..N-1 = {count - 1}; got {k!r}.")
     with full_precision():
-        indices, distances = _search(Points.of(tensor, certified), int(k))
+        kept, copies = distinct_rows(tensor)
+        if len(copies):
+            indices, distances = _with_copies(tensor, kept, copies, int(k), certified)
+        else:
+            indices, distances = _search(Points.of(tensor, certified), int(k))
     return give_back(points, indices, distances)
+
+
+def _with_copies(source, kept, copies, k: int, certified: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Neighbours where rows repeat: those of the distinct rows (`kept`), each taken as all of its copies."""
+    count, groups, device = len(source), len(kept), source.device
+    group = torch.empty(count, dtype=torch.int64, device=device)
+    group[kept] = torch.arange(groups, device=device)
+    group[copies[:, 1]] = group[copies[:, 0]]
+    # members[g]: the first k + 1 rows of group g, ascending, then -1.
+    order = torch.argsort(group, stable=True)
+    starts = torch.searchsorted(group[order], torch.arange(groups, device=device))
+    place = torch.arange(count, device=device) - starts[group[order]]
+    first = place <= k
+    members = torch.full((groups, k + 1), -1, device=device)
+    members[group[order][first], place[first]] = order[first]
+    others = min(k, groups - 1)
+    near = torch.arange(groups, device=device)[:, None]
+    lengths = torch.zeros(groups, 1, dtype=torch.float64, device=device)
+    if others:
+        found = _search(Points.of(source.index_select(0, kept), certified), others)
+        near, lengths = torch.cat([near, found[0]], 1), torch.cat([lengths, found[1]], 1)
+    indices = torch.empty(groups, k + 1, dtype=torch.int64, device=device)
+    distances = torch.empty(groups, k + 1, dtype=torch.float64, device=device)
+    for low in range(0, groups, 256):
+        part = slice(low, low + 256)
+        rows = members[near[part]].flatten(1)
+        sizes = lengths[part].repeat_interleave(k + 1, 1).masked_fill_(rows < 0, torch.inf)
+        rows, sizes = _nearest_first(rows, sizes)
+        indices[part], distances[part] = rows[:, : k + 1], sizes[:, : k + 1]
+    # A row leaves itself out, or the last one where it is not among its group's first.
+    indices, distances = indices[group], distances[group]
+    itself = indices == torch.arange(count, device=device)[:, None]
+    itself[:, -1] |= ~itself.any(1)
+    return indices[~itself].view(count, k), distances[~itself].view(count, k)
 
 
 def _search(points: Points, k: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -107,8 +147,7 @@ def _measured(points, columns, start, near, low) -> tuple[torch.Tensor, torch.Te
 
 def _decided(points, start, near, low, k) -> tuple[torch.Tensor, torch.Tensor]:
     """The k nearest by float64 comparison of the candidates, and of all points where these may not suffice."""
-    rows = torch.arange(start, start + len(near), device=near.device)
-    lengths = points.lengths(rows.repeat_interleave(near.shape[1]), near.reshape(-1)).view(near.shape)
+    lengths = _exact(points, start, near)
     beyond = low.amax(1).double()  # no other point's squared distance is less
     near, lengths = _nearest_first(near, lengths)
     near, lengths = near[:, :k].clone(), lengths[:, :k].clone()
@@ -120,3 +159,16 @@ def _decided(points, start, near, low, k) -> tuple[torch.Tensor, torch.Tensor]:
             order = exact.argsort(stable=True)[:k]
             near[row], lengths[row] = others[order], exact[order]
     return near, lengths
+
+
+def _exact(points: Points, start: int, near: torch.Tensor) -> torch.Tensor:
+    """Scaled distances in float64 from rows start.. to their candidates, by differences."""
+    width = points.source.shape[1]
+    out = torch.empty(near.shape, dtype=torch.float64, device=near.device)
+    step = max(1, (_COORDINATES if near.device.type == "cpu" else 1 << 26) // (near.shape[1] * width))
+    for low in range(0, len(near), step):
+        part = near[low : low + step]
+        gap = points.source.index_select(0, part.reshape(-1)).double().view(*part.shape, width)
+        gap.sub_(points.source[start + low : start + low + len(part), None]).mul_(points.scale)
+        torch.linalg.vector_norm(gap, dim=2, out=out[low : low + step])
+    return out

@@ -114,7 +114,7 @@ class Sweep:
                 # and if it passes them too, float32 cannot tell its pairs apart.
                 for attempt in (1, 2):
                     bound_i, bound_j = left[start - low : stop - low], right.index_select(0, where - middle)
-                    found = self._tile(rows, block, bound_i, bound_j, crowded)
+                    found = pairs_below(rows, block, bound_i, bound_j, self.buffer, refuse=crowded)
                     if found is not None:
                         row, column, values = found
                         self._found(start + row, where.index_select(0, column), values, columns, offset)
@@ -135,31 +135,6 @@ class Sweep:
         left = torch.maximum(self.hang[low:middle], reach)
         reach = torch.cat([torch.zeros_like(reach[:1]), self.gap[middle : high - 1].cummax(0).values])
         return left, torch.maximum(self.hang[middle:high], reach)
-
-    def _tile(self, rows, block, left, right, crowded: bool):
-        """(row, column, value) of the pairs in one tile whose value lies below max(left, right).
-
-        None where `crowded` and these are many.
-        """
-        lengths = self.buffer[: len(left) * len(right)].view(len(left), len(right))
-        torch.mm(rows, block, out=lengths)
-        # Group g holds the columns g, g + groups, ...: a minimum over the middle axis reads memory in order.
-        size = _group_size(len(right))
-        groups = len(right) // size
-        right = right.view(size, groups)
-        least = lengths.view(len(left), size, groups).amin(1)
-        hits = true_places(least < torch.maximum(left[:, None], right.amax(0)))
-        if crowded and len(hits) > least.numel() // 8:
-            return None
-        row = torch.div(hits, groups, rounding_mode="floor")
-        column = hits - row * groups
-        members = torch.arange(0, len(right) * groups, groups, device=hits.device)
-        values = lengths.view(-1).take((row * (size * groups) + column)[:, None] + members)
-        bound = torch.maximum(left.index_select(0, row)[:, None], right.T.contiguous().index_select(0, column))
-        found = true_places(values < bound)
-        hit = torch.div(found, size, rounding_mode="floor")
-        column = column.index_select(0, hit) + (found - hit * size) * groups
-        return row.index_select(0, hit), column, values.view(-1).index_select(0, found)
 
     def _found(self, first, second, values, columns, offset) -> None:
         """Keep pairs with the product's `values`: lower bounds of their squared lengths."""
@@ -191,6 +166,33 @@ class Sweep:
         found &= self.real[start : start + len(left), None] & self.real.take(where)
         row, column = found.nonzero().unbind(1)
         self.kept.add(start + row, where[column], low[row, column], high[row, column])
+
+
+def pairs_below(rows, block, left, right, buffer, *, refuse: bool = False):
+    """(row, column, value) of the pairs in one tile whose value lies below max(left, right).
+
+    rows @ block are the values (block's width a multiple of 32), left and right the bounds, buffer the memory to use.
+    None where these are many and `refuse` is set.
+    """
+    lengths = buffer[: len(left) * len(right)].view(len(left), len(right))
+    torch.mm(rows, block, out=lengths)
+    # Group g holds the columns g, g + groups, ...: a minimum over the middle axis reads memory in order.
+    size = _group_size(len(right))
+    groups = len(right) // size
+    right = right.view(size, groups)
+    least = lengths.view(len(left), size, groups).amin(1)
+    hits = true_places(least < torch.maximum(left[:, None], right.amax(0)))
+    if refuse and len(hits) > least.numel() // 8:
+        return None
+    row = torch.div(hits, groups, rounding_mode="floor")
+    column = hits - row * groups
+    members = torch.arange(0, len(right) * groups, groups, device=hits.device)
+    values = lengths.view(-1).take((row * (size * groups) + column)[:, None] + members)
+    bound = torch.maximum(left.index_select(0, row)[:, None], right.T.contiguous().index_select(0, column))
+    found = true_places(values < bound)
+    hit = torch.div(found, size, rounding_mode="floor")
+    column = column.index_select(0, hit) + (found - hit * size) * groups
+    return row.index_select(0, hit), column, values.view(-1).index_select(0, found)
 
 
 def _group_size(columns: int) -> int:
