@@ -104,7 +104,7 @@ def _filled(order: torch.Tensor) -> torch.Tensor:
 def _nearest(columns: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
     """Row of `sample` nearest to each of `columns`, by the float32 product (any choice gives a valid seed)."""
     left = rows_of(sample).T
-    chunk = max(1, _ELEMENTS // len(sample))
+    chunk = max(1, (_ELEMENTS if columns.device.type == "cpu" else 64 * _ELEMENTS) // len(sample))
     # The row's own norm shifts all its distances alike, so it does not matter which operand carries it.
     return torch.cat([(columns[at : at + chunk] @ left).min(1).indices for at in range(0, len(columns), chunk)])
 

@@ -49,6 +49,15 @@ def test_uncertified_agrees_to_float32(name):
     np.testing.assert_allclose(knn(points, 9, certified=False)[1], expected, rtol=1e-4, atol=1e-6 * reach)
 
 
+def test_many_copies_of_few_rows():
+    points = np.random.default_rng(0).standard_normal((9, 6))[np.random.default_rng(1).integers(0, 9, 400)]
+    for k in (1, 30, 60, 399):
+        indices, lengths = knn(points, k)
+        expected = brute_force(points, k)
+        np.testing.assert_allclose(lengths, expected[1], rtol=1e-12)
+        np.testing.assert_array_equal(indices, expected[0])
+
+
 def test_torch_in_torch_out():
     points = torch.from_numpy(family("gaussian", 300, 5))
     indices, lengths = knn(points, 4)
