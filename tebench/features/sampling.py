@@ -25,13 +25,14 @@ class Recipe:
 
     foreground: over the foreground classes present, per `balance`. [released: 256]
     background: label 0.                                            [released: 2560]
-    general: the global stratum, uniform over the case, label-blind. [released: 256]
+    general: the global stratum, uniform over the labelled voxels of the case, label-blind. [released: 256]
     anchors: boundary voxels, over the classes per `balance`.       [released: 50]
     patch_voxels: voxels of a patch, the anchor included.           [released: 16]
     patch_radius: a patch is drawn from the cube of side 2 r + 1 around its anchor. [choice] 3: at
         stride 4 a side of 5 voxels meets at most 8 cells, fewer than a patch has voxels; a side of 7
         can meet 27, and still lies within the reach of one boundary.
     balance: "proportional" to the voxel counts of the classes [released] or "equal".
+    Ignored voxels (label -1) are in no stratum and no patch. [choice]
     """
 
     foreground: int = 256
@@ -140,30 +141,31 @@ def boundary(labels: np.ndarray) -> np.ndarray:
     """Foreground voxels of every class c that one erosion of (labels == c) removes, 6-neighbourhood.
 
     Equal to: a foreground voxel with a face neighbour of another label. The edge of the volume is not a
-    boundary: outside counts as the same label. [paper, released; the volume edge: choice]
+    boundary: outside counts as the same label; so does an ignored voxel. [paper, released; both of these: choice]
     """
     edge = np.zeros(labels.shape, dtype=bool)
     for axis in range(labels.ndim):
         low = tuple(slice(None, -1) if a == axis else slice(None) for a in range(labels.ndim))
         high = tuple(slice(1, None) if a == axis else slice(None) for a in range(labels.ndim))
-        differ = labels[low] != labels[high]
+        differ = (labels[low] != labels[high]) & (labels[low] >= 0) & (labels[high] >= 0)
         edge[low] |= differ
         edge[high] |= differ
     return edge & (labels > 0)
 
 
 def _draw_case(labels: np.ndarray, task: Task, case_id: str, recipe: Recipe, seed: int):
-    """Arrays of one case, patch numbers from 0, and the counts drawn."""
+    """Arrays of one case, patch numbers from 0, and the counts drawn; no ignored voxel (label -1) is among them."""
     flat = labels.reshape(-1)
     names = task.classes
     streams = {role: _stream(seed, task.name, case_id, role.name) for role in Role}
 
-    foreground, per_class = _stratified(flat, np.flatnonzero(flat), recipe.foreground, recipe, streams[Role.FOREGROUND])
+    inside = np.flatnonzero(flat > 0)
+    foreground, per_class = _stratified(flat, inside, recipe.foreground, recipe, streams[Role.FOREGROUND])
     background = _choose(streams[Role.BACKGROUND], np.flatnonzero(flat == 0), recipe.background)
-    general = _choose(streams[Role.GLOBAL], np.arange(flat.size), recipe.general)
+    general = _choose(streams[Role.GLOBAL], np.flatnonzero(flat >= 0), recipe.general)
     edge = np.flatnonzero(boundary(labels))
     anchors, per_edge = _stratified(flat, edge, recipe.anchors, recipe, streams[Role.ANCHOR])
-    members = [_window(anchor, labels.shape, recipe, streams[Role.MEMBER]) for anchor in anchors]
+    members = [_window(anchor, labels, recipe, streams[Role.MEMBER]) for anchor in anchors]
 
     voxels, roles, patches = [foreground, background, general], [], []
     for role, chosen in ((Role.FOREGROUND, foreground), (Role.BACKGROUND, background), (Role.GLOBAL, general)):
@@ -206,13 +208,14 @@ def _choose(rng: np.random.Generator, candidates: np.ndarray, size: int) -> np.n
     return candidates[np.sort(rng.choice(len(candidates), size=int(size), replace=False, shuffle=False))]
 
 
-def _window(anchor: int, shape: tuple, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """patch_voxels - 1 voxels of the cube around the anchor, clipped at the volume's edge, without the anchor."""
+def _window(anchor: int, labels: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    """patch_voxels - 1 labelled voxels of the cube around the anchor, clipped at the volume's edge, without it."""
+    shape = labels.shape
     centre = np.unravel_index(anchor, shape)
     r = recipe.patch_radius
     axes = [np.arange(max(0, c - r), min(n, c + r + 1)) for c, n in zip(centre, shape, strict=True)]
     cube = np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), shape).reshape(-1)
-    return _choose(rng, cube[cube != anchor], recipe.patch_voxels - 1)
+    return _choose(rng, cube[(cube != anchor) & (labels.reshape(-1)[cube] >= 0)], recipe.patch_voxels - 1)
 
 
 def _stream(seed: int, *words: str) -> np.random.Generator:

@@ -49,6 +49,11 @@ class Patches:
                     f"task {task.name!r}, case {case_id!r}: the encoder reads {spec.channels} channel(s), "
                     f"the image has {len(case.image)}."
                 )
+            if case.labels.min() < 0:
+                raise InputError(
+                    f"task {task.name!r}, case {case_id!r} holds voxels without a label (ignored); fine-tuning does not "
+                    "leave them out of its loss and Dice. Fine-tune on cases that are labelled throughout."
+                )
             counts += np.bincount(case.labels.ravel(), minlength=len(counts))
             self.cases.append(self._prepare(case, spec, case_id))
         if not counts[1:].any():

@@ -28,6 +28,11 @@ def feature_folders(world: World) -> dict[tuple[str, str], Path]:
         task = tasks.load(name)
         sample = load_or_draw(task, recipe, seed=world.seed, cache=world.cache / "samples")
         pairs += [(task, encoder, sample) for encoder in world.encoders]
+    return read_pairs(world, pairs)
+
+
+def read_pairs(world: World, pairs: list[tuple]) -> dict[tuple[str, str], Path]:
+    """Feature folder of every (task, encoder, sample), each task read in its own window."""
     found = {}
     # Tasks of one window together, so that workers share one queue and one bar wherever they can.
     for window in dict.fromkeys(world.window_of(task.name) for task, _, _ in pairs):

@@ -8,7 +8,7 @@ from pathlib import Path
 from tebench.errors import InputError
 from tebench.finetuning import rows
 from tebench.finetuning.runs import run_grid
-from tebench.world import resolve
+from tebench.world import World, resolve
 
 
 def run(config: dict) -> None:
@@ -18,6 +18,7 @@ def run(config: dict) -> None:
     if not isinstance(seeds, list) or not seeds or not all(type(s) is int and s >= 0 for s in seeds):
         raise InputError(f"job.seeds must be a list of whole numbers >= 0 such as [0,1,2], got {seeds!r}.")
     _check_name(config["protocol"])
+    _check_test_cases(world)
     folder = Path(job["folder"]).expanduser() if job["folder"] else world.cache / "finetuning"
     out = Path(job["rows"]).expanduser() if job["rows"] else world.output
     report = run_grid(
@@ -31,6 +32,20 @@ def run(config: dict) -> None:
         for name, error in report.failed.items():
             print(f"failed: {name}: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _check_test_cases(world: World) -> None:
+    """Dice is measured on cases that no score reads; a data set opened from a folder has none."""
+    from tebench.tasks import catalogue
+
+    lacking = [name for name in world.tasks if not catalogue.load(name).test_cases]
+    if lacking:
+        raise InputError(
+            f"job=finetune measures Dice on test cases, and {', '.join(lacking)} of benchmark {world.name} have none: "
+            "the labelled cases of a data set opened from a folder are all read by the scores. Rows that were measured "
+            "elsewhere serve as ground truth: job=score job.target=FILE.csv (columns protocol, encoder, task, seed, "
+            "metric, value)."
+        )
 
 
 def _check_name(given: dict) -> None:

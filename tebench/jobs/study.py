@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tebench import presets, storage
 from tebench.errors import unknown_name
-from tebench.jobs.extract import feature_folders
+from tebench.jobs.extract import feature_folders, read_pairs
 from tebench.registry import get, load_plugins
-from tebench.world import World, ground_truth_file, resolve
+from tebench.world import World, ground_truth_file, protocol_name, resolve
 
 
 def run(config: dict) -> None:
@@ -26,7 +26,7 @@ def run(config: dict) -> None:
 def _truth(config: dict, world: World):
     from tebench.evaluation import groundtruth
 
-    truth = groundtruth.read(ground_truth_file(config), protocol=config["protocol"]["name"])
+    truth = groundtruth.read(ground_truth_file(config), protocol=protocol_name(config))
     groundtruth.require(truth, world.encoders, world.tasks)
     return truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
 
@@ -50,7 +50,7 @@ def _stages(config: dict, world: World, truth, folder: Path) -> str:
     own = {m.name: " + ".join(get(p).stages for p in m.parts.values()) if m.parts else m.stages for m in metrics}
     text = stages_page.page(
         result, overall, common, rankable, policies, titles, own, command=_command(), figure="stages",
-        protocol=config["protocol"]["name"], sampling=world.sampling,
+        protocol=protocol_name(config), sampling=world.sampling,
     )  # fmt: skip
     storage.write_text(folder / "stages.csv", formats.csv_text(result[list(stages_page.KEPT)]))
     storage.write_text(folder / "stages.md", text)
@@ -59,7 +59,6 @@ def _stages(config: dict, world: World, truth, folder: Path) -> str:
 
 
 def _voxels(config: dict, world: World, truth, folder: Path) -> str:
-    from tebench.features.grid import extract_all
     from tebench.features.sampling import Recipe, draw
     from tebench.reporting import formats, style
     from tebench.studies import draws, voxels, voxels_page
@@ -75,11 +74,7 @@ def _voxels(config: dict, world: World, truth, folder: Path) -> str:
         task = tasks.load(name)
         sample = draw(task, large, seed=world.seed, cases=tuple(task.cases[: job["cases"]]))
         pairs += [(task, encoder, sample) for encoder in world.encoders]
-    found = extract_all(
-        pairs, cache=world.cache / "features", workers=world.workers, progress=world.progress, device=world.device,
-        decoder_seed=world.seed, patch=world.window,
-    )  # fmt: skip
-    folders = {(task.name, encoder): path for (task, encoder, _), path in zip(pairs, found, strict=True)}
+    folders = read_pairs(world, pairs)
     frame, distinct = voxels.score(
         folders, metrics, recipe, sizes, job["draws"], seed=world.seed, preset=presets.read(config),
         kept=world.cache / "studies", workers=world.workers, plugins=config["plugins"], progress=world.progress,
@@ -87,7 +82,7 @@ def _voxels(config: dict, world: World, truth, folder: Path) -> str:
     table = voxels.statistics(frame, truth, {metric.name: metric.direction for metric in metrics})
     titles = {metric.name: metric.title for metric in metrics}
     text = voxels_page.page(
-        table, frame, distinct, recipe, titles, command=_command(), protocol=config["protocol"]["name"],
+        table, frame, distinct, recipe, titles, command=_command(), protocol=protocol_name(config),
         draws=job["draws"], cases=len(pairs[0][2].case_ids), encoders=world.encoders, figure="voxels",
     )  # fmt: skip
     storage.write_text(folder / "voxels_scores.csv", formats.csv_text(frame.drop(columns="reason")))

@@ -123,7 +123,7 @@ def _draw_slice(axes, features, case, axis, plane, shown, found, stage, colours,
     image, labels = _plane(case.image[0], axis, plane), _plane(case.labels, axis, plane)
     low, high = np.percentile(case.image[0], (1, 99.5))
     axes.imshow(image, cmap="gray", origin="lower", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
-    present = [k for k in np.unique(labels) if k]
+    present = [k for k in np.unique(labels) if k > 0]
     for k in present:
         axes.contour(labels == k, levels=[0.5], colors=[colours[k]], linewidths=1.1)
     across, up = _in_plane(axis)
@@ -179,7 +179,7 @@ def _draw_patch(axes, features, case, patch, stage, axis, colours) -> None:
     plane = _plane(case.labels, axis, int(centre[axis]))
     x, y = (int(centre[k]) for k in (across, up))
     window = _crop(plane, y, x, reach)
-    tint = 0.45 + 0.55 * colours[window]
+    tint = 0.45 + 0.55 * colours[np.maximum(window, 0)]  # an ignored voxel as background
     box = (-reach - 0.5, reach + 0.5, -reach - 0.5, reach + 0.5)
     axes.imshow(tint.clip(0, 1), origin="lower", extent=box, interpolation="nearest")
     points = np.array(features.stages[stage][rows], np.float64)

@@ -9,13 +9,15 @@ import numpy as np
 
 from tebench.errors import InputError
 
+IGNORED = -1  # the label of a voxel that nobody labelled: it is neither background nor foreground
+
 
 @dataclass(frozen=True)
 class Case:
     """One subject's image and label map.
 
     image: (C, X, Y, Z) float32, raw intensities (an encoder's input spec normalises).
-    labels: (X, Y, Z) int16, 0 is background, k is `Task.classes[k]`.
+    labels: (X, Y, Z) int16, 0 is background, k is `Task.classes[k]`, -1 (IGNORED) is a voxel without a label.
     spacing: voxel size in mm.
     origin: "template" (an averaged image), "virtual" (simulated from a template), "subject" (one person).
     """
@@ -70,7 +72,8 @@ def check_case(case: Case, task: Task) -> None:
     if not np.isfinite(case.image).all():
         raise InputError(f"{where}: image holds NaN or infinite values.")
     low, high = int(case.labels.min()), int(case.labels.max())
-    if low < 0 or high >= len(task.classes):
+    if low < IGNORED or high >= len(task.classes):
         raise InputError(f"{where}: labels span {low}..{high}, the task has classes 0..{len(task.classes) - 1}.")
-    if high == 0:
-        raise InputError(f"{where}: the label map is empty (background only).")
+    if high <= 0:
+        others = "background" if low == 0 else "background and ignored voxels"
+        raise InputError(f"{where}: the label map is empty ({others} only).")

@@ -16,7 +16,7 @@ import numpy as np
 from tebench import storage
 from tebench.errors import CacheError, InputError, unknown_name
 from tebench.tasks import validation
-from tebench.tasks.base import Case, Task
+from tebench.tasks.base import IGNORED, Case, Task
 from tebench.tasks.images import read
 from tebench.tasks.layout import Files, Labels, Layout, read_description
 
@@ -131,10 +131,13 @@ def _read(path: Path):
 
 
 def class_map(data: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
-    """Values of a label file -> class indices, int16."""
+    """Values of a label file -> class indices, int16; the ignore label -> IGNORED."""
     values, inverse = np.unique(data, return_inverse=True)
     table = np.zeros(len(values), dtype=np.int16)
     for index, value in enumerate(values.tolist()):
+        if labels.ignore is not None and value == labels.ignore:
+            table[index] = IGNORED
+            continue
         if value not in labels.values:
             raise InputError(f"{path}: label value {value:g} has no class; it changed since the data set was checked.")
         table[index] = labels.values[value]
@@ -149,8 +152,13 @@ def _facts(layout: Layout, n_cases: int) -> dict:
         "licence": str(layout.words.get("licence") or layout.words.get("license") or "not stated"),
         "label_origin": "not stated",
         "n_cases": f"{n_cases} of {len(layout.files)}",
-        "note": "; ".join([*layout.notes, *([f"regions: {REGION_RULE}"] if layout.labels.regions else [])]),
+        "note": "; ".join([*layout.notes, *_label_notes(layout.labels)]),
     }
+
+
+def _label_notes(labels: Labels) -> list[str]:
+    ignored = [] if labels.ignore is None else [f"voxels of value {labels.ignore} (ignore) are in no sample"]
+    return [*([f"regions: {REGION_RULE}"] if labels.regions else []), *ignored]
 
 
 def _plain(labels: Labels) -> dict:

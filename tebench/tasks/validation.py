@@ -100,11 +100,6 @@ def label_problems(label: Image, labels: Labels) -> list[str]:
         shown = ", ".join(f"{value:g}" for value in strange[:8]) + (" ..." if len(strange) > 8 else "")
         found.append(f"label values {shown} are not in dataset.json (known: {', '.join(map(str, sorted(known)))})")
     if not any(labels.values.get(value, 0) for value in present.tolist()) and not strange:
-        found.append("the label map is empty (background only)")
-    if labels.ignore is not None and labels.ignore in present.tolist():
-        share = float((label.data == labels.ignore).mean())
-        found.append(
-            f"{share:.1%} of the voxels are to be ignored (value {labels.ignore}); voxels without a label cannot be "
-            "left out of the sample yet, and would count as background"
-        )
+        others = "background and ignored voxels" if labels.ignore in present.tolist() else "background"
+        found.append(f"the label map is empty ({others} only)")
     return found

@@ -120,8 +120,16 @@ def test_values_that_are_not_consecutive(folder):
 def test_the_ignore_label(folder):
     labels = {"background": 0, "core": 1, "rim": 2, "ignore": 3}
     assert open_dataset(raw.nnunet(folder / "unused", labels=labels)).classes == ("background", "core", "rim")
-    message = problems(raw.nnunet(folder / "used", labels=labels, values=(1, 2, 3)))
-    assert message.count("are to be ignored (value 3)") == 2
+    task = open_dataset(raw.nnunet(folder / "used", labels=labels, values=(1, 2, 3)))
+    assert task.classes == ("background", "core", "rim") and "value 3 (ignore) are in no sample" in task.facts["note"]
+    expected = raw.label(1, 2, 3).astype(np.int16)
+    expected[expected == 3] = -1
+    np.testing.assert_array_equal(task.load("case_000").labels, expected)
+    regions = {"background": 0, "whole": [1, 2], "core": [2], "ignore": 3}
+    task = open_dataset(raw.nnunet(folder / "regions", labels=regions, values=(1, 2, 3)))
+    np.testing.assert_array_equal(task.load("case_000").labels, expected)
+    message = problems(raw.nnunet(folder / "nothing", labels=labels, values=(3,)))
+    assert message.count("the label map is empty (background and ignored voxels only)") == 2
 
 
 def test_one_report_of_all_problems_each_with_its_file(folder):
