@@ -40,7 +40,11 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """What is known of an encoder without running it."""
+    """What is known of an encoder without running it.
+
+    images: ids of the packaged images that it was trained on, such as "deepmriprep:Template_05mm_bet"; empty where
+    it was trained on none of them.
+    """
 
     name: str
     title: str
@@ -50,6 +54,7 @@ class EncoderFacts:
     licence: str
     source: str
     n_parameters: int
+    images: tuple[str, ...] = ()
 
 
 def normalise(image: np.ndarray, how: str) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Every encoder by name, its facts without a download, and its network.
 
 Pools: `third_party` (weights from public packages), `random` (the same shapes, He-normal weights; their
-metrics show what architecture alone gives) and `starter`, both together. Beside these, checkpoints that were
-added by `choose`, and entry points of third parties, are encoders by name too.
+metrics show what architecture alone gives), `ssl` (one small shape, pre-trained by `job=pretrain`), `graded`
+(third-party weights moved towards their random twin: a known order), `zoo` (all of them), and `starter`, the six
+of the first published rows. Beside these, checkpoints that were added by `choose`, and entry points of third
+parties, are encoders by name too.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tebench import storage
 from tebench.assets import catalogue as assets
-from tebench.encoders import checkpoints, plugins
+from tebench.encoders import checkpoints, plugins, published
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.reading import Reading
 from tebench.errors import AssetError, unknown_name
@@ -36,14 +38,21 @@ class Shape:
 
 @dataclass(frozen=True)
 class Entry:
-    """One encoder: a file of a pinned package, or a seed."""
+    """One encoder and where its weights come from.
+
+    pool: "third_party" (the file `path` of the package `asset`), "random" (He-normal weights of `seed`), "ssl" (a
+    weight file that comes with tebench) or "graded" (`ends`: a trained encoder and its twin; `share` of the way).
+    """
 
     facts: EncoderFacts
     shape: Shape
+    pool: str
     asset: str = ""
     path: str = ""
     sha256: str = ""
     seed: int = 0
+    ends: tuple[str, str] = ("", "")
+    share: float = 0.0
 
 
 def _stages(*channels_and_strides: tuple[int, int]) -> tuple[Stage, ...]:
@@ -65,8 +74,17 @@ _DEEPBRAIN = Shape(
     spec=InputSpec(channels=1, normalisation="unit", patch=(64, 64, 64), divisor=8),
     stages=_stages((8, 1), (16, 2), (32, 4), (32, 8)),
 )
+_RESENC_S = Shape(
+    module="tebench.encoders.resenc_small",
+    version="resenc_s/1",
+    # "unit": air is 0 and the range 0..1 on CT and on MR alike; a z-score puts the zero background of a
+    # skull-stripped MR at the mean of the brain, and air of a CT far below it.
+    spec=InputSpec(channels=1, normalisation="unit", patch=(64, 64, 64), divisor=16),
+    stages=_stages((16, 2), (32, 4), (64, 8), (96, 16)),
+)
 _BET_NETWORK = ("3D residual network of ResNet18 plan, instance normalisation", 2076016)
 _BRAIN_NETWORK = ("3D U-Net, no normalisation layers", 53896)
+_S_NETWORK = ("ResEnc-S: residual encoder, a small sibling of ResEnc-L, instance normalisation", 646720)
 _BET_DATA = "adult T1 head MRI; its paper: 7837 images of 191 OpenNeuro data sets (10.1016/j.compbiomed.2024.108845)"
 _NONE = "none (random initialisation)"
 
@@ -77,14 +95,30 @@ def _facts(name: str, title: str, network: tuple[str, int], pretraining: str, da
 
 def _twin(name: str, title: str, network: tuple[str, int], shape: Shape, seed: int) -> Entry:
     facts = _facts(name, title, network, _NONE, "none", "Apache-2.0", f"tebench, He-normal weights, seed {seed}")
-    return Entry(facts, shape, seed=seed)
+    return Entry(facts, shape, "random", seed=seed)
 
 
 def _packaged(name, title, network, pretraining, data, shape, asset, path, sha256) -> Entry:
     package = assets.PACKAGES[asset]
     source = f"{package.name} {package.version}, {path}"
     facts = _facts(name, title, network, pretraining, data, package.licence, source)
-    return Entry(facts, shape, asset, path, sha256)
+    return Entry(facts, shape, "third_party", asset, path, sha256)
+
+
+def _graded(trained: Entry, twin: Entry, percent: int) -> Entry:
+    name, known = f"{trained.facts.name}_graded_{percent}", trained.facts
+    facts = EncoderFacts(
+        name,
+        f"{known.title}, {percent} % towards random",
+        known.architecture,
+        f"{known.pretraining}; weights moved {percent} % of the way to those of {twin.facts.name} (derived)",
+        known.training_data,
+        known.licence,
+        f"{known.source}; tebench, linear interpolation",
+        known.n_parameters,
+        known.images,
+    )
+    return Entry(facts, trained.shape, "graded", ends=(known.name, twin.facts.name), share=percent / 100)
 
 
 _ENTRIES = (
@@ -126,13 +160,21 @@ _ENTRIES = (
     _twin("deepbrain_random", "deepbrain shape, random weights", _BRAIN_NETWORK, _DEEPBRAIN, 3),
 )
 ENTRIES = {entry.facts.name: entry for entry in _ENTRIES}
+_STARTER = tuple(ENTRIES)  # the six of the first published rows; never changed
+_MORE = (
+    _twin("resenc_s_random", "ResEnc-S shape, random weights", _S_NETWORK, _RESENC_S, 4),
+    *(Entry(published.facts(name), _RESENC_S, "ssl", sha256=sha256) for name, sha256 in published.PINNED.items()),
+    *(_graded(ENTRIES["deepbet"], ENTRIES["deepbet_random"], percent) for percent in (25, 50, 75)),
+)
+ENTRIES |= {entry.facts.name: entry for entry in _MORE}
 
 
 def pools() -> dict[str, list[str]]:
     """Pool name -> encoder names, in the order of tables."""
-    packaged = [name for name, entry in ENTRIES.items() if entry.asset]
-    random = [name for name, entry in ENTRIES.items() if not entry.asset]
-    return {"starter": packaged + random, "third_party": packaged, "random": random}
+    found = {"starter": list(_STARTER)}
+    for pool in ("third_party", "random", "ssl", "graded"):
+        found[pool] = [name for name, entry in ENTRIES.items() if entry.pool == pool]
+    return {**found, "zoo": list(ENTRIES)}
 
 
 def names(pool: str | None = None) -> list[str]:
@@ -197,13 +239,16 @@ def stages(name: str) -> tuple[Stage, ...]:
 
 
 def fingerprint(name: str) -> str:
-    """Hash of the weights (file's sha256, or seed and scheme) and of everything that shapes the features."""
+    """Hash of the weights (file's sha256, seed and scheme, or both and the share) and of all that shapes features."""
     other = _other(name)
     if other is not None:
         path = checkpoints.path_of(name)
         return checkpoints.fingerprint(path) if path is not None else other.fingerprint
     chosen = entry(name)
-    weights = {"file": chosen.sha256} if chosen.asset else {"seed": chosen.seed, "scheme": "he_normal/1"}
+    if chosen.pool == "graded":
+        weights = {"between": [fingerprint(end) for end in chosen.ends], "share": chosen.share, "scheme": "linear/1"}
+    else:
+        weights = {"file": chosen.sha256} if chosen.sha256 else {"seed": chosen.seed, "scheme": "he_normal/1"}
     shape = {"architecture": chosen.shape.version, "spec": asdict(chosen.shape.spec)}
     return storage.hash_json({"weights": weights, **shape})
 
@@ -214,9 +259,15 @@ def build(name: str) -> Encoder:
     if other is not None:
         return other.build() if hasattr(other, "build") else copy.deepcopy(other)
     chosen = entry(name)
+    if chosen.pool == "graded":
+        from tebench.encoders import graded
+
+        return graded.between(*map(build, chosen.ends), chosen.share, chosen.facts)
     module = importlib.import_module(chosen.shape.module)
-    if not chosen.asset:
+    if chosen.pool == "random":
         return module.random(chosen.seed, chosen.facts, chosen.shape.spec, chosen.shape.stages)
+    if chosen.pool == "ssl":
+        return module.load(published.weights(name), chosen.facts, chosen.shape.spec, chosen.shape.stages)
     path = assets.fetch(chosen.asset) / chosen.path
     data = path.read_bytes()
     if storage.sha256_bytes(data) != chosen.sha256:

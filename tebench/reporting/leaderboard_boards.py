@@ -107,10 +107,10 @@ def _catalogue(name: str, encoders: list[str]) -> tuple[tuple[Pool, ...], dict[s
     named = catalogue.pools()
     order = [e for members in named.values() for e in members]
     encoders = sorted(encoders, key=lambda e: (order.index(e) if e in order else len(order), e))
+    # Of a pool that has grown since the rows were made, those that are in the rows.
+    present = {other: [e for e in members if e in encoders] for other, members in named.items()}
     smaller = [
-        Pool(other, tuple(members))
-        for other, members in named.items()
-        if set(members) < set(encoders) and len(members) >= LEAST
+        Pool(other, tuple(members)) for other, members in present.items() if LEAST <= len(members) < len(encoders)
     ]
     return (Pool(name, tuple(encoders)), *smaller), looks_of(e for e in encoders if e in catalogue.names())
 

@@ -18,8 +18,12 @@ TWINS = {"deepbet_random": "deepbet", "deepbet_bbox_random": "deepbet_bbox", "de
 def test_pools():
     pools = catalogue.pools()
     assert pools["third_party"] == ["deepbet", "deepbet_bbox", "deepbrain"]
-    assert pools["random"] == list(TWINS)
-    assert pools["starter"] == pools["third_party"] + pools["random"] == catalogue.names("starter")
+    assert pools["random"] == [*TWINS, "resenc_s_random"]
+    # Published rows rest on these six, in this order.
+    assert pools["starter"] == pools["third_party"] + list(TWINS) == catalogue.names("starter")
+    assert pools["graded"] == ["deepbet_graded_25", "deepbet_graded_50", "deepbet_graded_75"]
+    disjoint = [name for pool in ("third_party", "random", "ssl", "graded") for name in pools[pool]]
+    assert sorted(pools["zoo"]) == sorted(disjoint) == sorted(set(disjoint))
     assert set(catalogue.names()) == {name for pool in pools.values() for name in pool}
 
 

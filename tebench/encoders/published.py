@@ -1,0 +1,46 @@
+"""Encoders that were pre-trained by `job=pretrain` and whose weights come with tebench.
+
+One float16 safetensors file (encoder only) and one provenance record (JSON) each, in `weights_ssl/`. The hash of
+the weights is pinned here, so that a changed file is refused.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from tebench import storage
+from tebench.encoders.base import EncoderFacts
+from tebench.errors import AssetError
+
+PINNED: dict[str, str] = {}
+
+
+def folder():
+    """Where weights and records lie."""
+    return files("tebench.encoders") / "weights_ssl"
+
+
+def record(name: str) -> dict:
+    """The provenance record: what made the weights."""
+    return storage.read_json(folder() / f"{name}.json")
+
+
+def facts(name: str) -> EncoderFacts:
+    """Facts of one pre-trained encoder, from its record."""
+    found = dict(record(name)["facts"])
+    return EncoderFacts(**{**found, "images": tuple(found["images"])})
+
+
+def weights(name: str) -> bytes:
+    """The bytes of the weight file, verified."""
+    path = folder() / f"{name}.safetensors"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise AssetError(f"encoder {name!r}: {path} cannot be read ({error}). Install tebench again.") from error
+    if storage.sha256_bytes(data) != PINNED[name]:
+        raise AssetError(
+            f"encoder {name!r}: {path} has sha256 {storage.sha256_bytes(data)[:16]}, expected {PINNED[name][:16]}. "
+            "Install tebench again."
+        )
+    return data

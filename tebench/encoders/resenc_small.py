@@ -1,0 +1,34 @@
+"""ResEnc-S: the small sibling of ResEnc-L (0.65 million parameters) that is pre-trained in `tebench.pretraining`.
+
+Four stages of one residual block, 16, 32, 64 and 96 channels at strides 2, 4, 8 and 16: the first stage halves the
+patch at once, so that a training step takes a fraction of a second on one CPU core.
+"""
+
+from __future__ import annotations
+
+from tebench.encoders import resenc
+from tebench.encoders.base import EncoderFacts, InputSpec, Stage
+from tebench.encoders.initialisation import without_global_draws
+from tebench.encoders.resenc import Plan, ResEnc
+from tebench.errors import AssetError
+
+PLAN = Plan(features=(16, 32, 64, 96), blocks=(1, 1, 1, 1), strides=(2, 2, 2, 2))
+
+
+@without_global_draws
+def load(data: bytes, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> ResEnc:
+    """The network from the bytes of an encoder-only safetensors file; every key must match."""
+    import safetensors.torch
+
+    network = ResEnc(facts, spec, PLAN)
+    weights = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise AssetError(f"encoder {facts.name!r}: its weight file does not fit ResEnc-S ({error}).") from error
+    return network.freeze()
+
+
+def random(seed: int, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> ResEnc:
+    """The same shape with He-normal weights."""
+    return resenc.random(seed, facts, spec, PLAN)
