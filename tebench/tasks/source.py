@@ -15,6 +15,7 @@ import numpy as np
 
 from tebench.assets import catalogue as assets
 from tebench.errors import AssetError, InputError
+from tebench.tasks import nrrd
 from tebench.tasks.base import Case
 
 MARGIN = 3  # voxels of air kept around the body, so that a boundary voxel has neighbours on all sides
@@ -33,16 +34,18 @@ class Volume:
 
 
 def read_volume(package: str, path: str) -> Volume:
-    """One NIfTI file of a pinned package, axes reordered to RAS, stored values kept."""
+    """One NIfTI or NRRD file of a pinned package, axes reordered to RAS, stored values kept."""
     import nibabel
 
     file = Path(assets.fetch(package)) / path
     try:
+        if file.suffix == ".nrrd":
+            return Volume(*nrrd.read(file))
         image = nibabel.as_closest_canonical(nibabel.load(file))
         return Volume(np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=np.float64))
     except FileNotFoundError as error:
         raise AssetError(f"package {package!r} holds no file {path!r}.") from error
-    except (OSError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
+    except (OSError, EOFError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
         raise AssetError(
             f"cannot read {path!r} of package {package!r}: {error}. Delete {file} and try again."
         ) from error
@@ -164,10 +167,13 @@ class Source:
     def packages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self.package, *self.labels.packages())))
 
+    def coarse(self, spacing: float) -> tuple[Volume, np.ndarray]:
+        """The image at `spacing` mm, and which of its voxels are body."""
+        return _coarse(str(assets.fetch(self.package)), self.package, self.image, spacing, self.outside)
+
     def read(self, classes: tuple[str, ...], spacing: float) -> Case:
         """The case of the real image at isotropic `spacing` mm, cropped to the body with a margin."""
-        folder = str(assets.fetch(self.package))
-        image, inside = _coarse(folder, self.package, self.image, float(spacing), self.outside)
+        image, inside = self.coarse(float(spacing))
         labels = np.where(inside, self.labels.read(image, classes), 0).astype(np.int16)
         missing = [name for index, name in enumerate(classes) if index and not (labels == index).any()]
         if missing:
