@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tebench
-from tebench import storage
+from tebench import failures, storage
 from tebench.errors import CacheError, NotApplicable
 from tebench.meter import Meter
 from tebench.registry import Metric
@@ -109,9 +109,19 @@ def read_cell(path: Path) -> dict | None:
 
 
 def write_cell(path: Path, cell: dict) -> None:
-    """Keep the cell, unless it failed: a failure is reported, never kept."""
-    if cell["status"] != "failed":
-        storage.write_json(path, {**cell, "checksum": storage.hash_json(cell)})
+    """Keep the cell. One that failed is no result: it is recorded as a failure, beside the place of the cell."""
+    if cell["status"] == "failed":
+        again = failures.transient_name(cell["reason"].split(":")[0])
+        failures.record(failures.path_for(path), cell, cell["reason"], again=again)
+        return
+    storage.write_json(path, {**cell, "checksum": storage.hash_json(cell)})
+    failures.clear(failures.path_for(path))
+
+
+def read_failed(path: Path, retry: bool = False) -> dict | None:
+    """The failed cell recorded for this place, if its failure stands (see `tebench.failures`)."""
+    found = failures.standing(failures.path_for(path), retry)
+    return found["cell"] if found and set(found["cell"]) == set(FIELDS) else None
 
 
 def compute(request: Request, task: str, encoder: str, header: dict, view: FeatureView) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 
 from tebench.errors import InputError, TebenchError
@@ -20,7 +21,9 @@ Examples
   python -m tebench explain encoder=deepbet task=tissue   a job's name as first word is job=NAME, its options are bare
   python -m tebench cite metric=grtd_lbtc task=tissue version=v1.0
   python -m tebench submit metric=mine plugins=[mine.py]  then: tebench validate FILE
-  python -m tebench -m metric=lbtc seed=0,1,2 'output=outputs/draw-${seed}'   a sweep"""
+  python -m tebench -m metric=lbtc seed=0,1,2 'output=outputs/draw-${seed}'   a sweep
+  python -m tebench -m extract encoders=[deepbet],[deepbrain] tasks=[tissue],[subcortical] hydra/launcher=joblib
+  python -m tebench status                                what of the grid is done, running, failed, missing"""
 
 
 def main() -> None:
@@ -35,34 +38,80 @@ def main() -> None:
         print(f"tebench {__version__}")
         return
     try:
+        from tebench import sweep
         from tebench.options import prepare, store_metrics
 
         sys.argv[1:] = prepare(arguments)
+        if sweep.asked(arguments):
+            sys.argv[1:] = sweep.prepare(sys.argv[1:])
         store_metrics()
     except TebenchError as error:
         _stop(error)
     import hydra
 
-    hydra.main(version_base="1.3", config_path="pkg://tebench.conf", config_name="config")(_run)()
+    start = hydra.main(version_base="1.3", config_path="pkg://tebench.conf", config_name="config")(_run)
+    if sweep.asked(arguments):
+        _sweep(start)
+    else:
+        start()
+
+
+def _sweep(start) -> None:
+    """Start the sweep; one line for what a user can mend, exit code 1 when a member failed."""
+    from hydra.errors import HydraException
+
+    from tebench import sweep
+
+    # So that an error of a member arrives here as it was raised; without it Hydra prints its own story and exits.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    try:
+        start()
+    except KeyboardInterrupt:
+        _interrupted()
+    except HydraException as error:
+        print("\n".join(str(part) for part in (error, error.__cause__) if part), file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:
+        text = sweep.explain(error)
+        if text is None:
+            raise
+        print(f"tebench: {text}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _run(config) -> None:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+    from tebench import sweep
 
+    if sweep.is_member():
+        sweep.run_member(lambda: _job(config))
+        return
     try:
-        try:
-            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        except OmegaConfBaseException as error:
-            raise InputError(f"configuration: {error}") from error
-        _start_logging(plain["verbose"])
-        check(plain)
-        importlib.import_module(f"tebench.jobs.{plain['job']['name']}").run(plain)
+        _job(config)
     except TebenchError as error:
         _stop(error)
     except KeyboardInterrupt:
-        print("\ninterrupted; finished work is kept, run the same command to go on.", file=sys.stderr)
-        sys.exit(130)
+        _interrupted()
+
+
+def _job(config) -> None:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from tebench.registry import load_plugins
+
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise InputError(f"configuration: {error}") from error
+    _start_logging(plain["verbose"])
+    check(plain)
+    load_plugins(plain["plugins"])  # a launcher may run this in a process that never saw the command line
+    importlib.import_module(f"tebench.jobs.{plain['job']['name']}").run(plain)
+
+
+def _interrupted() -> None:
+    print("\ninterrupted; finished work is kept, run the same command to go on.", file=sys.stderr)
+    sys.exit(130)
 
 
 def check(config: dict) -> None:
@@ -78,7 +127,7 @@ def check(config: dict) -> None:
     for key in ("encoders", "tasks"):
         if config[key] is not None and (not config[key] or len(set(config[key])) < len(config[key])):
             raise InputError(f"{key}={config[key]}: name at least one, and each once.")
-    for key in ("progress", "verbose"):
+    for key in ("progress", "verbose", "retry"):
         if not isinstance(config[key], bool):
             raise InputError(f"{key} must be true or false, got {config[key]!r}.")
     if config["stages"] is not None:

@@ -10,6 +10,7 @@ from typing import Any, Optional
 from tebench import presets
 from tebench.errors import InputError, unknown_name
 from tebench.registry import Metric, load, load_plugins
+from tebench.sweep import FLAGS
 
 GROUPS = ("job", "benchmark", "sampling", "protocol", "preset")
 SEVERAL = "several"
@@ -72,6 +73,9 @@ def prepare(arguments: list[str]) -> list[str]:
         key, _, value = argument.partition("=")
         sweep = "," in value and not value.startswith("[")
         names = split_list(value)
+        if key == "metric" and re.search(r"\]\s*,|,\s*\[", value):
+            ready += _metric_sweep(value, known)
+            continue
         if key == "metric":
             for name in names:
                 if name not in known:
@@ -100,6 +104,18 @@ def prepare(arguments: list[str]) -> list[str]:
     _check_keys(ready)
     _check_metric_options(ready)
     return ready
+
+
+def _metric_sweep(value: str, known) -> list[str]:
+    """`metric=[a,b],[c]`, a sweep over lists of metrics, as Hydra can take it."""
+    lists = [split_list(item) for item in re.findall(r"\[[^\]]*\]|[^,\[\]\s]+", value)]
+    for names in lists:
+        for name in names:
+            if name not in known or name == "all":
+                raise unknown_name("metric", name, set(known) - {"all"})
+        if not names or len(set(names)) < len(names):
+            raise InputError(f"metric={value}: every list names at least one metric, and each once.")
+    return [f"metric={SEVERAL}", "metric.names=" + ",".join(f"[{','.join(names)}]" for names in lists)]
 
 
 def _check_keys(arguments: list[str]) -> None:
@@ -131,8 +147,9 @@ def own_options(arguments: list[str]) -> list[str]:
     ['job=cite', 'job.metric=lbtc', 'seed=1']
     """
     jobs = group_options("job")
-    if arguments and arguments[0] in jobs:
-        arguments = [f"job={arguments[0]}", *arguments[1:]]
+    first = next((i for i, argument in enumerate(arguments) if argument not in FLAGS), 0)
+    if arguments and arguments[first] in jobs:
+        arguments = [f"job={arguments[first]}", *arguments[:first], *arguments[first + 1 :]]
     job = next((a[4:] for a in reversed(arguments) if a.startswith("job=")), "score")
     if job not in jobs:
         return arguments

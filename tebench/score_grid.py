@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tebench.cells import POOL_LEVEL, Request, cell_path, compute, read_cell, write_cell
+from tebench.cells import POOL_LEVEL, Request, cell_path, compute, read_cell, read_failed, write_cell
 from tebench.view import FeatureView
 
 
 def score_all(
     requests: list[Request], folders: dict[tuple[str, str], Path], cells: Path, *, workers: int = 1, plugins=(),
-    progress: bool = True,
+    progress: bool = True, retry: bool = True,
 ) -> dict[tuple[str, str], list[dict]]:  # fmt: skip
     """Cells of every requested metric for every (task, encoder) feature folder.
 
     What is on disk is read; the rest is computed in worker processes, one (task, encoder) each, so that
     features load and moments form once. Metrics that are defined over a pool are left to `tebench.pool`.
+    retry: compute cells again whose recorded failure stands, see `tebench.failures`.
     """
     from tqdm import tqdm
 
     from tebench.features import cache
 
     headers = {pair: cache.header(folder) for pair, folder in folders.items()}
-    missing = [pair for pair in folders if any(c is None for c in _on_disk(requests, *pair, headers[pair], cells))]
-    jobs = [(pair, folders[pair], headers[pair], cells, [_spell(r) for r in requests], plugins) for pair in missing]
+    known = {pair: _on_disk(requests, *pair, headers[pair], cells, retry) for pair in folders}
+    spelled = [_spell(request) for request in requests]
+    missing = [pair for pair, found in known.items() if any(cell is None for cell in found)]
+    jobs = [(pair, folders[pair], headers[pair], cells, spelled, plugins, retry) for pair in missing]
     with tqdm(total=len(jobs), desc="scoring", unit="encoder", disable=not (progress and jobs)) as bar:
         done = dict(_each(jobs, workers, bar))
-    return {pair: done.get(pair) or _on_disk(requests, *pair, headers[pair], cells) for pair in folders}
+    return {pair: done.get(pair) or known[pair] for pair in folders}
 
 
 def _each(jobs: list, workers: int, bar):
@@ -73,22 +76,26 @@ def _score_pair(job) -> tuple[tuple[str, str], list[dict]]:
     from tebench.features import cache
     from tebench.registry import get, load_plugins
 
-    (task, encoder), folder, header, cells, spelled, plugins = job
+    (task, encoder), folder, header, cells, spelled, plugins, retry = job
     load_plugins(plugins)
     requests = [Request(get(name), parameters, stages, seed) for name, parameters, stages, seed in spelled]
     view, found = None, []
-    for request, cell in zip(_direct(requests), _on_disk(requests, task, encoder, header, cells), strict=True):
+    known = _on_disk(requests, task, encoder, header, cells, retry)
+    for request, cell in zip(direct(requests), known, strict=True):
         if cell is None:
-            view = view or FeatureView(lambda: cache.read(folder, verify=False), task)
+            path = cell_path(cells, request, task, encoder, header)
+            view = view or FeatureView(lambda: cache.read(folder, verify=False), task, kept=path.parent)
             cell = compute(request, task, encoder, header, view)
-            write_cell(cell_path(cells, request, task, encoder, header), cell)
+            write_cell(path, cell)
         found.append(cell)
     return (task, encoder), found
 
 
-def _direct(requests: Iterable[Request]) -> list[Request]:
+def direct(requests: Iterable[Request]) -> list[Request]:
+    """Those that have cells of their own: not defined over a pool."""
     return [request for request in requests if request.metric.reads not in POOL_LEVEL]
 
 
-def _on_disk(requests, task: str, encoder: str, header: dict, cells: Path) -> list[dict | None]:
-    return [read_cell(cell_path(cells, request, task, encoder, header)) for request in _direct(requests)]
+def _on_disk(requests, task: str, encoder: str, header: dict, cells: Path, retry: bool) -> list[dict | None]:
+    paths = [cell_path(cells, request, task, encoder, header) for request in direct(requests)]
+    return [read_cell(path) or read_failed(path, retry) for path in paths]

@@ -6,7 +6,10 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from tebench.errors import CacheError, InputError
@@ -102,9 +105,64 @@ def locked(path: Path):
     except OSError as error:
         raise InputError(f"cannot lock {path}: {error.strerror or error}. Choose a writable folder.") from error
     try:
+        _say_who(Path(f"{path}.lock"))
         yield
     finally:
         lock.release()
+
+
+def _say_who(file: Path) -> None:
+    """Note in our own lock file who holds it; where the lock has content of its own, that stays."""
+    with contextlib.suppress(OSError):
+        # "r+": the lock is the file's, so it must stay the same file.
+        with open(file, "r+", encoding="utf-8") as note:
+            known = note.read(1)
+            if not known or known == "{":
+                note.seek(0)
+                note.truncate()
+                json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": round(time.time())}, note)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What a lock file tells. held: by a process now; None: its file system does not say (another host's lock).
+
+    host, pid, since (seconds since 1970): of the holder, or of the last one, which was killed; "" and 0 if unknown.
+    """
+
+    held: bool | None
+    host: str = ""
+    pid: int = 0
+    since: float = 0.0
+
+
+def holder(path: Path) -> Holder | None:
+    """Who holds the lock of `path`, without taking it; None when there is no lock file."""
+    import fcntl
+
+    file, held = Path(f"{path}.lock"), False
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        try:
+            # Shared and for an instant: who wants the lock meanwhile tries again.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = True
+        except OSError:
+            held = None
+        try:
+            note = json.loads(os.read(descriptor, 4096))
+            host, pid, since = str(note["host"]), int(note["pid"]), float(note["since"])
+        except (ValueError, KeyError, TypeError):
+            return Holder(held)
+    finally:
+        os.close(descriptor)
+    if not held and host != socket.gethostname():
+        held = None  # some shared file systems keep such locks within one host
+    return Holder(held, host, pid, since)
 
 
 def cache_root() -> Path:

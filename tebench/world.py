@@ -27,6 +27,7 @@ class World:
     workers: int
     device: str
     progress: bool
+    retry: bool = False  # cells again whose recorded failure stands
     windows: dict = field(default_factory=dict)  # of tasks that have one of their own
 
     def window_of(self, task: str) -> tuple[int, int, int] | None:
@@ -59,6 +60,7 @@ def resolve(config: dict) -> World:
         workers=config["workers"],
         device=config["device"],
         progress=config["progress"],
+        retry=config["retry"],
         windows=dict(benchmark.get("windows") or {}),
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench import storage
+from tebench import failures, storage
 from tebench.errors import InputError
 from tebench.features import cache as feature_cache
 from tebench.features import gather, windows
@@ -39,6 +39,7 @@ def extract(
     overlap: float = 0.0,
     device: str = "cpu",
     progress: bool | Callable[[int, int], None] = True,
+    retry: bool = True,
 ) -> Path:
     """Features of one encoder at the sampled voxels of one task; returns their cache folder.
 
@@ -46,6 +47,7 @@ def extract(
     decoder_seed: of the random decoder.   interpolation: "nearest" or "trilinear" between map cells.
     patch: window in voxels, None = the encoder's own.   overlap: share of a window, 0 <= overlap < 1.
     progress: True shows a bar on stderr; a function is called with (windows done, windows in all).
+    retry: try again what has a recorded failure that stands, see `tebench.failures`.
 
     Every sampled voxel is read once, by the window whose centre is nearest (the lower one at a tie);
     windows without one are not computed. A sound folder that is there already is returned at once;
@@ -63,6 +65,9 @@ def extract(
     folder = feature_cache.folder_for(cache, parts)
     if feature_cache.is_valid(folder, key):
         return folder
+    name, failure = f"{parts['encoder']} / {task.name}", failures.path_for(folder)
+    failures.refuse(failure, name, retry)
+    cell = {"task": task.name, "encoder": parts["encoder"], "key": key}
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(storage.locked(folder.parent / f".{folder.name}"))
@@ -72,8 +77,9 @@ def extract(
             ) from error
         # Another process may have finished it while this one waited for the lock.
         if not feature_cache.is_valid(folder, key, warn=False):
-            log.info("extracting %s / %s", parts["encoder"], task.name)
-            _Extraction(task, _build(encoder), sample, parts, device).run(folder, key, progress)
+            log.info("extracting %s", name)
+            with failures.recorded(failure, cell):
+                _Extraction(task, _build(encoder), sample, parts, device).run(folder, key, progress)
     return folder
 
 

@@ -41,7 +41,7 @@ def extract_all(
     workers: processes, one torch thread each; 1 computes in this process with its own thread count.
     options: as `tebench.features.extraction.extract` takes them.
 
-    With several workers a failed pair does not stop the others; the first error is raised at the end.
+    A failed pair does not stop the others; the first error is raised at the end.
     Ctrl-C ends the workers at once; finished cases are kept and a rerun goes on from them.
     """
     if workers < 1:
@@ -49,8 +49,21 @@ def extract_all(
     jobs = [(task, encoder, sample, Path(cache), options) for task, encoder, sample in pairs]
     workers = min(workers, len(jobs))
     if workers <= 1:
-        return [_extract(*job, progress) for job in jobs]
+        return _run_here(jobs, progress)
     return _run([_portable(job) for job in jobs], workers, progress)
+
+
+def _run_here(jobs: list, progress: bool) -> list[Path]:
+    folders, errors = [], []
+    for job in jobs:
+        try:
+            folders.append(_extract(*job, progress))
+        except Exception as error:
+            log.error("extraction failed: %s", error)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return folders
 
 
 def _extract(task, encoder, sample, cache, options, progress) -> Path:
@@ -165,14 +178,14 @@ def _begin_worker(reports, lifeline) -> None:
         os._exit(1)  # at any moment: files are written beside and renamed, locks end with the process
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    _keep_freed_memory()
+    keep_freed_memory()
     import torch
 
     # Several intra-op threads beside several workers spin against each other.
     torch.set_num_threads(1)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc reuse the maps of the last window: fetching their pages anew costs a tenth of the time."""
     m_trim_threshold, m_mmap_threshold = -1, -3  # from glibc's malloc.h
     with contextlib.suppress(OSError, AttributeError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from tebench.errors import TebenchError
 from tebench.finetuning import rows
 from tebench.finetuning.protocol import Protocol
+from tebench.storage import locked
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,13 @@ class Run:
 
 
 def execute_run(run: Run, sources: Sources, device: str, every: int, progress: Callable[[int], None]) -> None:
-    """Train, test, write the result, drop the checkpoint."""
+    """Train, test, write the result, drop the checkpoint. A second process that comes meanwhile waits and finds it."""
+    with locked(run.checkpoint):
+        if not run.finished():
+            _execute(run, sources, device, every, progress)
+
+
+def _execute(run: Run, sources: Sources, device: str, every: int, progress: Callable[[int], None]) -> None:
     from tebench.finetuning.train import run as train
 
     task = _task(sources.load_task, run.task)

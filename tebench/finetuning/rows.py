@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 
 from tebench.errors import CacheError, InputError
-from tebench.storage import atomic_path, hash_json, read_json, write_json
+from tebench.storage import atomic_path, hash_json, locked, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +82,14 @@ def collect(folder: Path):
     Refuses damaged files, and results of two versions of one protocol, encoder or task: rows that do not belong
     together never mix.
     """
+    files = [path for path in sorted(Path(folder).rglob("*.json")) if _is_result(path)]
+    return tabulate(files, [read_result(path) for path in files])
+
+
+def tabulate(files: list[Path], contents: list[dict]):
+    """(rows, volumes) of verified results; refuses those that do not belong together."""
     import pandas as pd
 
-    files = [path for path in sorted(Path(folder).rglob("*.json")) if _is_result(path)]
-    contents = [read_result(path) for path in files]
     rows = pd.DataFrame([content["row"] for content in contents], columns=list(COLUMNS))
     for group, version in (
         (_IDENTITY, "protocol_hash"),
@@ -111,8 +115,15 @@ def _is_result(path: Path) -> bool:
 
 def write_csvs(folder: Path, out: Path, name: str = "starter") -> tuple[Path, Path]:
     """`collect` into `out`/NAME.csv and `out`/NAME_volumes.csv (an empty dice: class absent, not in the mean)."""
+    # Several processes may write the same two files: the last one must be the last that listed the results.
+    with locked(Path(out) / f".{name}"):
+        return write_frames(collect(folder), out, name)
+
+
+def write_frames(frames, out: Path, name: str) -> tuple[Path, Path]:
+    """(rows, volumes) as `out`/NAME.csv and `out`/NAME_volumes.csv."""
     paths = Path(out) / f"{name}.csv", Path(out) / f"{name}_volumes.csv"
-    for path, frame in zip(paths, collect(folder), strict=True):
+    for path, frame in zip(paths, frames, strict=True):
         with atomic_path(path) as temporary:
             frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
     return paths

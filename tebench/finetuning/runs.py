@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from tebench import failures
 from tebench.errors import InputError, TebenchError
 from tebench.finetuning import rows
 from tebench.finetuning.cell import Run, Sources
@@ -50,6 +52,7 @@ def run_grid(
     progress: bool = True,
     on_result: Callable[[Run], None] = lambda run: None,
     sources: Sources | None = None,
+    retry: bool = True,
 ) -> Report:
     """Fine-tune every encoder on every task with every seed; each result is written as soon as it is there.
 
@@ -60,7 +63,8 @@ def run_grid(
     workers: processes, one torch thread each; 1 runs in this process.
     on_result: called after each new result (say to rewrite the CSV).
 
-    A run that fails is written down (`failed-*.json`), reported, and tried again the next time.
+    A run that fails is written down (`failed-*.json`), reported, and tried again the next time; with retry=False only
+    where the machine may have caused it, see `tebench.failures`.
     """
     protocol = Protocol.load(protocol)
     if not isinstance(workers, int) or workers < 1:
@@ -73,6 +77,8 @@ def run_grid(
     for run in runs:
         if run.finished():
             report.found.append(run.name)
+        elif known := failures.standing(run.failure, retry):
+            report.failed[run.name] = f"failed on {known['when']}: {known['error']} retry=true tries it again."
         else:
             todo.append(run)
     with Bar(protocol, len(runs), len(report.found), progress) as bar:
@@ -98,7 +104,9 @@ def _set_aside(runs: list[Run], folder: Path) -> None:
         made = (row["protocol_hash"], row["encoder_fingerprint"], row["task_fingerprint"])
         if any(a is not None and a != b for a, b in zip(now, made, strict=True)):
             log.warning("%s was made from another version of protocol, encoder or task: set aside in %s.", path, aside)
-            path.replace(make_folder(aside) / path.name)
+            with contextlib.suppress(FileNotFoundError):  # another process was faster
+                path.replace(make_folder(aside) / path.name)
     for run in runs:
         if not run.path.exists() and (aside / run.path.name).exists():
-            (aside / run.path.name).replace(run.path)
+            with contextlib.suppress(FileNotFoundError):
+                (aside / run.path.name).replace(run.path)

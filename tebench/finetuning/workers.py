@@ -10,8 +10,8 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tebench import failures
 from tebench.finetuning.cell import Run, execute_run
-from tebench.storage import write_json
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,10 @@ class Bar:
         self.bar.close()
 
 
-def _fail(run: Run, error: str, report: Report) -> None:
+def _fail(run: Run, error: str, report: Report, *, again: bool = True) -> None:
+    """again: any rerun tries it again (the machine may have caused it), not only `retry=true`."""
     log.error("%s failed: %s", run.name, error.strip().splitlines()[-1])
-    write_json(run.failure, {"run": run.name, "key": run.key, "error": error})
+    failures.record(run.failure, {"run": run.name, "key": run.key}, error, again=again)
     report.failed[run.name] = error
 
 
@@ -74,8 +75,8 @@ def in_process(todo, workers, device, every, sources, report, bar, on_result) ->
         for run in todo:
             try:
                 execute_run(run, sources, device, every, lambda step, run=run: bar.step(run.name, step))
-            except Exception:
-                _fail(run, traceback.format_exc(), report)
+            except Exception as error:
+                _fail(run, traceback.format_exc(), report, again=failures.transient(error))
             else:
                 report.done.append(run.name)
                 on_result(run)
@@ -92,6 +93,9 @@ def _worker(runs, messages, sources, device, every) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
+    from tebench.features.grid import keep_freed_memory
+
+    keep_freed_memory()
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
 
@@ -105,8 +109,8 @@ def _worker(runs, messages, sources, device, every) -> None:
         messages.put(("start", run.name, multiprocessing.current_process().name))
         try:
             execute_run(run, sources, device, every, lambda step, run=run: tell(run.name, step))
-        except Exception:
-            messages.put(("failed", run.name, traceback.format_exc()))
+        except Exception as error:
+            messages.put(("failed", run.name, (traceback.format_exc(), failures.transient(error))))
         else:
             messages.put(("done", run.name, None))
 
@@ -138,7 +142,7 @@ def in_workers(todo, workers, device, every, sources, report, bar, on_result) ->
                 open_runs.discard(name)
                 bar.finish(name)
                 if kind == "failed":
-                    _fail(named[name], content, report)
+                    _fail(named[name], content[0], report, again=content[1])
                 else:
                     report.done.append(name)
                     on_result(named[name])

@@ -46,6 +46,7 @@ def read_pairs(world: World, pairs: list[tuple]) -> dict[tuple[str, str], Path]:
             decoder_seed=world.seed,
             patch=window,
             interpolation=world.interpolation,
+            retry=world.retry,
         )
         found |= {(task.name, encoder): folder for (task, encoder, _), folder in zip(mine, folders, strict=True)}
     return {(task.name, encoder): found[task.name, encoder] for task, encoder, _ in pairs}

@@ -23,7 +23,7 @@ def run(config: dict) -> None:
     out = Path(job["rows"]).expanduser() if job["rows"] else world.output
     report = run_grid(
         config["protocol"], world.encoders, world.tasks, seeds, folder=folder, workers=world.workers,
-        device=world.device, progress=world.progress,
+        device=world.device, progress=world.progress, retry=world.retry,
         on_result=lambda _: rows.write_csvs(folder, out, world.name),
     )  # fmt: skip
     for path in rows.write_csvs(folder, out, world.name):

@@ -1,0 +1,118 @@
+"""Sweeps (`-m`): what the launching process settles before Hydra starts, and how a member reports its failure.
+
+Hydra's launchers run the members, on this machine or on a cluster; nothing here schedules. A member that fails stops
+no other; the process that launched them exits with 1 and names the first.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Callable
+
+from tebench.errors import InputError, TebenchError
+
+FLAGS = ("-m", "--multirun")
+# What the default output folder tells apart.
+_OWN_OUTPUT = ("benchmark", "metric")
+# These say which member wrote what, not what it computed.
+_HARMLESS = ("workers", "progress", "verbose", "device")
+
+
+class MemberFailed(TebenchError):
+    """A member of a sweep ended with an error, said where it ran."""
+
+
+def asked(arguments: list[str]) -> bool:
+    """Whether the command line asks for a sweep."""
+    return bool(set(FLAGS) & set(arguments)) or any(a.upper() == "HYDRA.MODE=MULTIRUN" for a in arguments)
+
+
+def prepare(arguments: list[str]) -> list[str]:
+    """Members of one sweep must not write over each other's tables: where they would, they compute cells only.
+
+    >>> prepare(["-m", "tasks=[a],[b]"])[-1]
+    'job.tables=false'
+    >>> prepare(["-m", "seed=0,1", "output=out/${seed}"])[-1]
+    'output=out/${seed}'
+    """
+    values = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
+    jobs = values.get("job", "score").split(",")
+    clash = [key for key in swept(arguments) if key not in _apart(values.get("output")) and key not in _HARMLESS]
+    if jobs != ["score"] or not clash or "job.scores" in values:
+        return arguments
+    given = values.get("job.tables")
+    if given is None:
+        print(
+            f"sweep over {', '.join(clash)}: members keep cells only, since their tables would go to one folder. "
+            "job=collect makes the tables; or give each member a folder of its own: "
+            f"'output=outputs/{'-'.join(f'${{{key}}}' for key in clash)}'.",
+            file=sys.stderr,
+        )
+        return [*arguments, "job.tables=false"]
+    if given.lower() == "true":
+        raise InputError(
+            f"job.tables=true in a sweep over {', '.join(clash)}: every member would write over the tables of the "
+            f"others. Give each a folder of its own: 'output=outputs/{'-'.join(f'${{{key}}}' for key in clash)}'."
+        )
+    return arguments
+
+
+def swept(arguments: list[str]) -> list[str]:
+    """Keys that the command line gives several values, as Hydra reads them."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser, found = OverridesParser.create(), []
+    for argument in arguments:
+        if "=" not in argument or argument.startswith("-"):
+            continue
+        try:
+            override = parser.parse_override(argument)
+        except HydraException:
+            continue  # Hydra will say what is wrong with it
+        if override.is_sweep_override() and not override.key_or_group.startswith("hydra"):
+            found.append(override.key_or_group)
+    return found
+
+
+def _apart(output: str | None) -> set[str]:
+    return set(re.findall(r"\$\{([\w.]+)", output)) if output is not None else set(_OWN_OUTPUT)
+
+
+def is_member() -> bool:
+    """Whether this process runs one member of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def run_member(job: Callable[[], None]) -> None:
+    """Run the job; whatever goes wrong is said here and raised in a form that reaches the launching process."""
+    from hydra.core.hydra_config import HydraConfig
+
+    overrides = " ".join(HydraConfig.get().overrides.task)
+    try:
+        job()
+    except SystemExit as error:
+        if error.code not in (0, None):
+            raise MemberFailed(f"[{overrides}] exit code {error.code}") from None
+    except TebenchError as error:
+        print(f"tebench: [{overrides}] {error}", file=sys.stderr)
+        raise MemberFailed(f"[{overrides}] {error}") from None
+    except Exception as error:
+        traceback.print_exc()
+        raise MemberFailed(f"[{overrides}] {type(error).__name__}: {error}") from None
+
+
+def explain(error: Exception) -> str | None:
+    """What the launching process says of an error that came out of a sweep; None for one that is not a sweep's."""
+    if isinstance(error, MemberFailed):
+        what = f"at least one member of the sweep failed, first {error}"
+    elif type(error).__module__.startswith("submitit"):
+        what = f"at least one member of the sweep ended without a result: {str(error).strip().splitlines()[0]}"
+    else:
+        return None
+    return f"{what}\nFinished work is kept: the same command goes on from it; job=status shows the whole grid."
