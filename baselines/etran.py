@@ -8,7 +8,7 @@ import numpy as np
 
 from tebench.baselines.discriminant import adaptive_weight, softmax
 from tebench.baselines.sfda import mean_posterior
-from tebench.moments import Moments, check, check_finite
+from tebench.moments import check, check_finite
 from tebench.parameters import Interval
 from tebench.registry import metric
 
@@ -56,7 +56,7 @@ def _log_sum_exp(block):
     paper="arXiv 2308.02027",
     direction="up",
     range=(0.0, 1.0),
-    reads="matrix",
+    reads="moments",
     cost="moments",
     invariances=("shift",),
     disagreements=(
@@ -64,7 +64,7 @@ def _log_sum_exp(block):
         "rule: 0.4525 where LDA gives 0.6718 (rule=nearest_mean)",
     ),
 )
-def etran_lda(features, labels, *, rule: Literal["lda", "nearest_mean"] = "lda") -> float:
+def etran_lda(moments, *, rule: Literal["lda", "nearest_mean"] = "lda") -> float:
     """Mean posterior of the true class under linear discriminant analysis.
 
     rule: "lda" [paper]: within-class covariance S shrunk to (1 - a) S + a (tr S / D) I with
@@ -73,10 +73,9 @@ def etran_lda(features, labels, *, rule: Literal["lda", "nearest_mean"] = "lda")
         "nearest_mean" [released]: softmax over classes of x'm_c - |m_c|^2 / 2 + log(n_c / N), which is what the
         authors' eigen-decomposition amounts to.
 
-    features: (N, D).   labels: (N,).   Range [0, 1]; higher is better.
+    moments: `tebench.moments.Moments` of (N, D) features.   Range [0, 1]; higher is better.
     Source: Gholami et al., ICCV 2023, arXiv 2308.02027.
     """
-    moments = Moments.of(features, labels)
     if rule == "lda":
         return mean_posterior(moments, adaptive_weight(moments.within / moments.n))
     intercepts = np.log(moments.counts / moments.n) - (moments.offsets**2).sum(axis=1) / 2

@@ -18,7 +18,7 @@ from tebench.registry import metric
     direction="up",
     range=(0.0, 1.0),
     reads="cases",
-    cost="moments",
+    cost="linear",
     invariances=("scale", "rotation", "shift"),
     disagreements=(
         "public probes report accuracy of a random split; one suite takes a binary F1 of class 1 where C = 2",
@@ -39,9 +39,10 @@ def linear_probe(
     S = X'X, l = ridge tr(S) / D; a voxel of case k gets the class of the largest x'W + intercept. Dice of each
     foreground class in each case, averaged over the classes that the case has or is given, then over cases.
 
-    Closed form, no iteration: the moments of every case are formed once and the left-out case's are subtracted from
-    their sum. The ridge is a share of the mean eigenvalue of S, so the score does not depend on the features'
-    scale [choice]. Voxels weigh alike, so a large background wins doubtful ones [choice].
+    Closed form, no iteration: the sums of every case are formed once (a pass of its own: the moments that other
+    metrics share are by class, not by case) and the left-out case's are subtracted from their sum. The ridge is a
+    share of the mean eigenvalue of S, so the score does not depend on the features' scale [choice]. Voxels weigh
+    alike, so a large background wins doubtful ones [choice].
 
     ridge: share of the mean eigenvalue.
     background: class that is not foreground, as index among the classes present (0: the lowest label); null: all count.

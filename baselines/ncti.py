@@ -9,7 +9,6 @@ import numpy as np
 
 from tebench.baselines.discriminant import discriminants, shrunk, softmax
 from tebench.baselines.etran import min_max
-from tebench.moments import Moments
 from tebench.parameters import Interval
 from tebench.registry import metric
 
@@ -87,7 +86,7 @@ def ncti_seli(moments, *, components: COMPONENTS = 64) -> float:
     paper=PAPER,
     direction="up",
     range=(0.0, 1.0),
-    reads="matrix",
+    reads="moments",
     cost="moments",
     invariances=("rotation", "shift"),
     disagreements=(
@@ -95,13 +94,12 @@ def ncti_seli(moments, *, components: COMPONENTS = 64) -> float:
         "where 0.9230 is right on features of rank 20",
     ),
 )
-def ncti_ncc(features, labels, *, components: COMPONENTS = 64) -> float:
+def ncti_ncc(moments, *, components: COMPONENTS = 64) -> float:
     """Mean posterior of the true class under the LDA of `ncti_seli`: nearest-centre separability.
 
     components: principal components kept, 64 [released].   Range [0, 1]; higher is better.
     Source: Wang et al., ICCV 2023, arXiv 2308.06297.
     """
-    moments = Moments.of(features, labels)
     total = sum(posterior[np.arange(len(codes)), codes].sum() for codes, posterior in _posteriors(moments, components))
     return float(total / moments.n)
 
@@ -112,13 +110,13 @@ def ncti_ncc(features, labels, *, components: COMPONENTS = 64) -> float:
     paper=PAPER,
     direction="down",
     range=(-np.inf, np.inf),
-    reads="matrix",
+    reads="moments",
     cost="moments",
     invariances=("rotation", "shift"),
     monotone="without any separation all posteriors are the prior and their matrix has rank one too: four Gaussian "
     "classes score 3.57 at separation 0, 4.15 at 0.5 and 3.89 at 8",
 )
-def ncti_vc(features, labels, *, components: COMPONENTS = 64) -> float:
+def ncti_vc(moments, *, components: COMPONENTS = 64) -> float:
     """Log of the summed nuclear norms of the classes' posterior matrices: within-class variability.
 
     log sum_c |P_c|_*, P_c the (n_c, C) posteriors of class c under the LDA of `ncti_seli`. A collapsed class
@@ -127,7 +125,6 @@ def ncti_vc(features, labels, *, components: COMPONENTS = 64) -> float:
     components: principal components kept, 64 [released].   Lower is better.
     Source: Wang et al., ICCV 2023, arXiv 2308.06297.
     """
-    moments = Moments.of(features, labels)
     # QR factors keep the small singular values that a Gram matrix would round off
     factors = [np.empty((0, moments.c))] * moments.c
     for codes, posterior in _posteriors(moments, components):

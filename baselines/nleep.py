@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import numpy as np
 
 from tebench.baselines.leep import expected_log_likelihood
-from tebench.moments import Moments
 from tebench.parameters import Interval
 from tebench.registry import ClassRange, metric
 
@@ -21,7 +20,7 @@ TOLERANCE = 1e-3  # nats a sample: EM stops below this gain
     paper="arXiv 2011.11200",
     direction="up",
     range=ClassRange("[-log C, 0]", lambda c: (-float(np.log(c)), 0.0)),
-    reads="matrix",
+    reads="moments",
     cost="iterative",
     invariances=("scale", "rotation", "shift"),
     disagreements=(
@@ -32,8 +31,7 @@ TOLERANCE = 1e-3  # nats a sample: EM stops below this gain
     "classes score -0.004 at separation 2 and -0.21 at 4",
 )
 def nleep(
-    features,
-    labels,
+    moments,
     *,
     energy: Annotated[float, Interval(0, 1)] = 0.8,
     per_class: Annotated[int, Interval(1)] = 5,
@@ -52,10 +50,9 @@ def nleep(
 
     covariance: of a component, "diagonal" along the principal axes [choice] or "full".
 
-    features: (N, D).   labels: (N,).   Returns nats, range [-log C, 0]; higher is better.
+    moments: `tebench.moments.Moments` of (N, D) features.   Returns nats, range [-log C, 0]; higher is better.
     Source: Li et al., "Ranking neural checkpoints", CVPR 2021, arXiv 2011.11200.
     """
-    moments = Moments.of(features, labels)
     rows = principal_rows(moments, energy)
     if not rows.shape[1]:
         theta = np.ones((moments.n, 1))

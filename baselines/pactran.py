@@ -8,7 +8,6 @@ import numpy as np
 
 from tebench.baselines.discriminant import softmax
 from tebench.baselines.leep import check_probabilities, class_sums
-from tebench.moments import Moments
 from tebench.parameters import Interval
 from tebench.registry import metric
 
@@ -22,7 +21,7 @@ GUARD = 1e-10  # in prior and logarithm, as released: it shifts values in the 9t
     paper=PAPER,
     direction="up",
     range=(-np.inf, 0.0),
-    reads="matrix",
+    reads="moments",
     cost="iterative",
     invariances=("rotation", "shift"),
     disagreements=(
@@ -31,8 +30,7 @@ GUARD = 1e-10  # in prior and logarithm, as released: it shifts values in the 9t
     ),
 )
 def pactran(
-    features,
-    labels,
+    moments,
     *,
     strength: Annotated[float, Interval(1e-6)] = 1.0,
     prior: Annotated[float, Interval(0)] = 100.0,
@@ -49,12 +47,12 @@ def pactran(
     strength, prior: 1 and 100 as released; the authors also try strength 0.1 and 10, prior 10 and 1000.
     max_iter: limit of L-BFGS steps.
 
-    features: (N, D).   labels: (N,).   Returns nats, range (-inf, 0]; higher is better; depends on scale.
+    moments: `tebench.moments.Moments` of (N, D) features.   Returns nats, range (-inf, 0]; higher is better; depends on
+    scale.
     Source: Ding et al., ECCV 2022, arXiv 2203.05126.
     """
     from scipy.optimize import minimize
 
-    moments = Moments.of(features, labels)
     n, d, c, spectrum = moments.n, moments.d, moments.c, moments.spectrum
     b = strength * n
     whiten = spectrum.axes * (np.sqrt(n) / spectrum.values)

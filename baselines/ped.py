@@ -9,7 +9,6 @@ import numpy as np
 from tebench.baselines.logme import logme
 from tebench.baselines.nleep import nleep
 from tebench.baselines.sfda import sfda
-from tebench.moments import Moments
 from tebench.parameters import Interval
 from tebench.registry import metric
 
@@ -20,7 +19,7 @@ from tebench.registry import metric
     paper="arXiv 2308.15074",
     direction="up",
     range=(-np.inf, np.inf),
-    reads="matrix",
+    reads="moments",
     cost="moments",
     invariances=("shift",),
     disagreements=(
@@ -31,8 +30,7 @@ from tebench.registry import metric
     ),
 )
 def ped(
-    features,
-    labels,
+    moments,
     *,
     then: Literal["sfda", "logme", "nleep"] = "sfda",
     radius: Annotated[float, Interval(0)] = 0.6,
@@ -56,23 +54,22 @@ def ped(
     radius: 0.6, or 0.3 [released, chosen for each table].   step: time of one step [released: 0.1].
     steps 0: no motion, the metric `then` itself.
 
-    features: (N, D).   labels: (N,).   Higher is better.
+    moments: `tebench.moments.Moments` of (N, D) features.   Higher is better.
     Source: Li et al., ICCV 2023, arXiv 2308.15074.
     """
-    constant = np.ptp(features, axis=0) == 0
-    scale = np.where(constant, 1.0, features.std(axis=0))
-    shifts = repulsion(features, labels, scale, radius=radius, step=step, steps=steps, exit_ratio=exit_ratio)
-    moved = features + shifts[labels]
+    variances = moments.counts @ (moments.variances + moments.offsets**2) / moments.n
+    scale = np.where(variances > 0, np.sqrt(variances), 1.0)
+    shifts = repulsion(moments, scale, radius=radius, step=step, steps=steps, exit_ratio=exit_ratio)
+    moved = moments.moved(shifts)
     if then == "sfda":
-        return sfda(moved, labels)
-    return logme(Moments.of(moved, labels)) if then == "logme" else nleep(moved, labels, seed=seed)
+        return sfda(moved)
+    return logme(moved) if then == "logme" else nleep(moved, seed=seed)
 
 
-def repulsion(features, labels, scale, *, radius, step, steps, exit_ratio) -> np.ndarray:
+def repulsion(moments, scale, *, radius, step, steps, exit_ratio) -> np.ndarray:
     """(C, D) shift of each class, in the features' units. The classes move rigidly: means and spreads are enough."""
-    groups = [features[labels == c] / scale for c in range(int(labels.max()) + 1)]
-    start = np.stack([group.mean(axis=0) for group in groups])
-    radii = radius * np.sqrt([group.var(axis=0).sum() for group in groups])
+    radii = radius * np.sqrt((moments.variances / scale**2).sum(axis=1))
+    start = moments.offsets / scale
     means, first = start.copy(), None
     for _ in range(steps):
         shift = push(means, radii, step)

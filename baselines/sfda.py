@@ -15,7 +15,7 @@ from tebench.registry import metric
     paper="arXiv 2207.03036",
     direction="up",
     range=(0.0, 1.0),
-    reads="matrix",
+    reads="moments",
     cost="moments",
     invariances=("shift",),
     disagreements=(
@@ -23,7 +23,7 @@ from tebench.registry import metric
         "is right on a rank-deficient case",
     ),
 )
-def sfda(features, labels) -> float:
+def sfda(moments) -> float:
     """Mean posterior of the true class under a regularised LDA, after hard samples were pushed to other classes.
 
     1. LDA with the within-class covariance S shrunk by a: (1 - a) S + a (tr S / D) I,
@@ -35,10 +35,9 @@ def sfda(features, labels) -> float:
     features changes (5e-6 of the score); linear solves replace the eigen-decomposition of the authors' code, which
     gives the same posterior.
 
-    features: (N, D).   labels: (N,).   Range [0, 1], saturates at 1; higher is better.
+    moments: `tebench.moments.Moments` of (N, D) features.   Range [0, 1], saturates at 1; higher is better.
     Source: Shao et al., ECCV 2022, arXiv 2207.03036.
     """
-    moments = Moments.of(features, labels)
     weight = adaptive_weight(moments.within / moments.n)
     others = (moments.offsets.sum(axis=0) - moments.offsets) / (moments.c - 1)
     mixed = np.empty((moments.n, moments.d))

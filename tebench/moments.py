@@ -6,16 +6,19 @@ is squared, so an offset of the features costs no digits. What is kept, for N ro
 - counts n_c, the mean m, the class offsets m_c - m;
 - of each class a scatter matrix S_c = sum (x - m_c)(x - m_c)', or a factor F_c with F_c'F_c = S_c where
   that is the smaller or the more accurate form (few rows, small problems);
-- sum |x - m|^4 (Ledoit-Wolf).
+- of each class sum |x - m_c|^2, sum |x - m_c|^2 (x - m_c) and sum |x - m_c|^4, which give sum |x - m|^4 (Ledoit-Wolf).
 
 The total scatter is S = sum_c S_c + sum_c n_c (m_c - m)(m_c - m)', the uncentred Gram matrix S + N m m'.
 Eigendecompositions are made on first use and kept. Where the spectrum of S is too wide for a Gram
 matrix (condition above 1e4), it is taken from QR factors of the rows instead, in a second pass.
+
+`tebench.features.moments_store` keeps all of this on disk. Metrics that need more than sums (posteriors of single rows)
+read the rows again by `Moments.blocks`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -94,11 +97,15 @@ class Moments:
     mean: np.ndarray  # (D,) float64
     offsets: np.ndarray  # (C, D) class mean minus mean
     constant: np.ndarray  # (D,) bool, columns with one value in all rows
-    fourth: float  # sum |x - mean|^4
+    squares: np.ndarray  # (C,) sum |x - m_c|^2 of each class
+    thirds: np.ndarray  # (C, D) sum |x - m_c|^2 (x - m_c)
+    fourths: np.ndarray  # (C,) sum |x - m_c|^4
     _scatters: dict = field(repr=False)  # class -> (D, D)
     _factors: dict = field(repr=False)  # class -> (k, D)
-    _features: np.ndarray = field(repr=False)
+    _features: np.ndarray = field(repr=False)  # or anything with len, shape and rows by slice or index array
     codes: np.ndarray = field(repr=False)  # (N,) row -> index into classes
+    _still: Moments | None = field(default=None, repr=False)  # what `moved` started from
+    _shifts: np.ndarray | None = field(default=None, repr=False)  # (C, D) of each class's centred rows
 
     @classmethod
     def of(cls, features, labels) -> Moments:
@@ -111,24 +118,56 @@ class Moments:
             means = np.stack([p.mean for p in passes])
             # from the first class mean, so that equal class means leave an offset of exactly zero
             shift = counts @ (means - means[0]) / n
-            offsets = means - means[0] - shift
-            fourth = float(sum(p.fourth_about(offset) for p, offset in zip(passes, offsets, strict=True)))
-        if not np.isfinite(fourth):
+            varies = np.any([p.varies for p in passes], axis=0) | (means != means[0]).any(axis=0)
+            found = cls(
+                classes=classes,
+                counts=counts.astype(np.int64),
+                mean=means[0] + shift,
+                offsets=means - means[0] - shift,
+                constant=~varies,
+                squares=np.array([p.square for p in passes]),
+                thirds=np.stack([p.third for p in passes]),
+                fourths=np.array([p.fourth for p in passes]),
+                # one memory layout for all, so that products round alike after a way through a file
+                _scatters={c: np.ascontiguousarray(p.scatter) for c, p in enumerate(passes) if p.scatter is not None},
+                _factors={c: np.ascontiguousarray(p.factor) for c, p in enumerate(passes) if p.factor is not None},
+                _features=features,
+                codes=codes,
+            )
+            finite = np.isfinite(found.fourth)
+        if not finite:
             check_finite(features)
             raise InputError("features: fourth powers overflow float64. Divide the features by a constant.")
-        varies = np.any([p.varies for p in passes], axis=0) | (means != means[0]).any(axis=0)
-        return cls(
-            classes=classes,
-            counts=counts.astype(np.int64),
-            mean=means[0] + shift,
-            offsets=offsets,
-            constant=~varies,
-            fourth=fourth,
-            _scatters={c: p.scatter for c, p in enumerate(passes) if p.scatter is not None},
-            _factors={c: p.factor for c, p in enumerate(passes) if p.factor is not None},
-            _features=features,
-            codes=codes,
+        return found
+
+    def moved(self, shifts) -> Moments:
+        """The moments after each class moved by its own shift (C, D): scatters about class means stay, means do not."""
+        if not np.any(shifts):
+            return self
+        common = self.counts @ shifts / self.n
+        own = shifts - common
+        return replace(
+            self,
+            mean=self.mean + common,
+            offsets=self.offsets + own,
+            constant=self.constant & (shifts == shifts[0]).all(axis=0),
+            _still=self._still or self,
+            _shifts=own if self._shifts is None else self._shifts + own,
         )
+
+    @cached_property
+    def fourth(self) -> float:
+        """sum |x - mean|^4, from the sums about the class means."""
+        return float(sum(self._fourth_about(c, offset) for c, offset in enumerate(self.offsets)))
+
+    def _fourth_about(self, c: int, offset) -> float:
+        """sum |x - m_c + offset|^4 over class c."""
+        far, scatter, factor = offset @ offset, self._scatters.get(c), self._factors.get(c)
+        along = scatter @ offset if scatter is not None else factor.T @ (factor @ offset)
+        return (
+            self.fourths[c] + 4 * offset @ self.thirds[c] + 4 * offset @ along
+            + 2 * far * self.squares[c] + self.counts[c] * far**2
+        )  # fmt: skip
 
     @property
     def n(self) -> int:
@@ -147,6 +186,10 @@ class Moments:
 
     def blocks(self):
         """(slice of rows, float64 rows minus the overall mean), chunk by chunk in the given order."""
+        if self._still is not None:
+            for rows, block in self._still.blocks():
+                yield rows, block + self._shifts[self.codes[rows]]
+            return
         for start in range(0, self.n, CHUNK):
             rows = slice(start, min(start + CHUNK, self.n))
             yield rows, np.subtract(self._features[rows], self.mean, dtype=np.float64)
@@ -228,6 +271,8 @@ class Moments:
 
     def _factor(self, c: int) -> np.ndarray:
         """QR factor of class c's rows about their mean, read again."""
+        if self._still is not None:
+            return self._still._factor(c)
         rows = np.flatnonzero(self.codes == c)
         mean = self.mean + self.offsets[c]
         factor = np.empty((0, self.d))
@@ -262,15 +307,6 @@ class _ClassPass:
     square: float  # sum q, q = |x - mean|^2
     fourth: float  # sum q^2
     third: np.ndarray  # sum q (x - mean)
-
-    def fourth_about(self, offset) -> float:
-        """sum |x - mean + offset|^4 from the sums about the class mean."""
-        far = offset @ offset
-        along = self.scatter @ offset if self.scatter is not None else self.factor.T @ (self.factor @ offset)
-        return (
-            self.fourth + 4 * offset @ self.third + 4 * offset @ along
-            + 2 * far * self.square + self.count * far**2
-        )  # fmt: skip
 
 
 def _rows_by_class(codes, counts):

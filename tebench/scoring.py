@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,9 @@ def check_features(features) -> np.ndarray:
     if array.dtype == np.float64:
         largest = float(np.abs(array).max())
         if not 1e-70 < largest < 1e70 and largest != 0:
-            raise InputError(f"features reach {largest:.3g}; squares of such numbers leave float64. Rescale them first.")
+            raise InputError(
+                f"features reach {largest:.3g}; squares of such numbers leave float64. Rescale them first."
+            )
     return array
 
 
@@ -110,8 +113,7 @@ def evaluate(metric: Metric, parameters: dict, features, labels, cases, patches,
             present, own = np.unique(labels[rows], return_inverse=True)
             if len(present) < 2:
                 raise NotApplicable(f"case {case} of the sample holds one class only.")
-            value = metric.function(np.array(features[rows], dtype=np.float64), own, **parameters)
-            values.append(check_value(metric, value, len(present)))
+            values.append(evaluate(replace(metric, per_case=False), parameters, features[rows], own, None, None, None))
         return float(np.mean(values))
     if metric.reads == "moments":
         if moments is None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from tebench import meter
 from tebench.errors import NotApplicable
 from tebench.registry import Metric
 from tebench.scoring import check_value, evaluate, select_stages
 
 
 class FeatureView:
-    """One feature set of one task; moments are formed once per stage and shared between metrics."""
+    """One feature set of one task; moments are formed once for each stage and set of rows, and shared by all metrics.
 
-    def __init__(self, load, task: str):
+    kept: folder in which moments stay for later runs (see `tebench.features.moments_store`); None: in memory only.
+    """
+
+    def __init__(self, load, task: str, kept: Path | None = None):
         self.features = load()
         self.task = task
+        self._kept = kept
         self._moments = {}
 
     def value(self, request, facts: dict) -> tuple[float, dict[str, float]]:
@@ -36,13 +43,11 @@ class FeatureView:
             return evaluate(metric, parameters, None, labels, cases, None, probabilities), {}
         per_stage = {}
         for stage in select_stages(request.policy, self.features.stages):
-            matrix = self.features.stages[stage]
-            moments = None
-            if metric.reads == "moments":
+            matrix = moments = None
+            if metric.reads == "moments" and not metric.per_case:
                 moments = self._shared_moments(stage, rows, labels)
-                matrix = None
             else:
-                matrix = matrix[rows]
+                matrix = self.features.stages[stage][rows]
             per_stage[stage] = evaluate(metric, parameters, matrix, labels, cases, patches, None, moments)
         return float(np.mean(list(per_stage.values()))), per_stage
 
@@ -53,8 +58,12 @@ class FeatureView:
 
     def _shared_moments(self, stage: str, rows, labels):
         key = stage, rows.tobytes()
-        if key not in self._moments:
-            from tebench.moments import Moments
+        if key in self._moments:
+            moments, seconds = self._moments[key]
+            meter.charge(seconds)
+            return moments
+        from tebench.features import moments_store
 
-            self._moments[key] = Moments.of(self.features.stages[stage][rows], labels)
-        return self._moments[key]
+        path = moments_store.path_for(self._kept, self.features, stage, rows, labels) if self._kept else None
+        self._moments[key] = moments_store.load_or_form(path, lambda: self.features.stages[stage][rows], labels)
+        return self._moments[key][0]

@@ -3,6 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.etran import etran, etran_energy, etran_lda, min_max
+from tebench.moments import Moments
 
 
 @pytest.mark.reference("etran_energy", source="mgholamikn/ETran metrics.py")
@@ -17,12 +18,14 @@ def test_public_energy(name):
 @pytest.mark.parametrize("name", reference.having("etran_lda"))
 def test_public_discriminant(name):
     X, y = reference.case(name)["X"], reference.case(name)["y"]
-    assert etran_lda(X, y, rule="nearest_mean") == pytest.approx(reference.value(name, "etran_lda"), rel=1e-10)
+    assert etran_lda(Moments.of(X, y), rule="nearest_mean") == pytest.approx(
+        reference.value(name, "etran_lda"), rel=1e-10
+    )
 
 
 def test_declared_disagreement():
     X, y = reference.case("blobs_overlap")["X"], reference.case("blobs_overlap")["y"]
-    assert round(etran_lda(X, y), 4) == 0.6718
+    assert round(etran_lda(Moments.of(X, y)), 4) == 0.6718
     assert round(reference.value("blobs_overlap", "etran_lda"), 4) == 0.4525
 
 
@@ -55,4 +58,4 @@ def test_default_discriminant_is_the_posterior_of_gaussians_with_one_covariance(
     density = np.stack([p * multivariate_normal(m, S).pdf(X) for p, m in zip(prior, means, strict=True)], axis=1)
     expected = (density[np.arange(100), y] / density.sum(axis=1)).mean()
     assert 0.4 < expected < 0.9
-    assert etran_lda(X, y) == pytest.approx(expected, rel=1e-8)
+    assert etran_lda(Moments.of(X, y)) == pytest.approx(expected, rel=1e-8)

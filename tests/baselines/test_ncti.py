@@ -3,11 +3,12 @@ import pytest
 import reference
 
 from tebench.baselines.ncti import ncti, ncti_ncc, ncti_seli, ncti_vc
+from tebench.moments import Moments
 
 
 def terms(name):
     X, y = reference.case(name)["X"], reference.case(name)["y"]
-    return [ncti_seli(reference.moments(name)), ncti_ncc(X, y), ncti_vc(X, y)]
+    return [ncti_seli(reference.moments(name)), ncti_ncc(Moments.of(X, y)), ncti_vc(Moments.of(X, y))]
 
 
 @pytest.mark.reference("ncti_seli", "ncti_ncc", "ncti_vc", source="BUserName/NCTI")
@@ -26,8 +27,8 @@ def test_collapsed_classes():
     # posteriors are one-hot: each class has rank one and norm sqrt(n_c)
     y = np.repeat([0, 1, 2], [4, 9, 16])
     X = 1e3 * np.eye(3)[y] + 1e-3 * np.random.default_rng(0).standard_normal((29, 3))
-    assert ncti_ncc(X, y) == pytest.approx(1, abs=1e-12)
-    assert ncti_vc(X, y) == pytest.approx(np.log(2 + 3 + 4), rel=1e-12)
+    assert ncti_ncc(Moments.of(X, y)) == pytest.approx(1, abs=1e-12)
+    assert ncti_vc(Moments.of(X, y)) == pytest.approx(np.log(2 + 3 + 4), rel=1e-12)
 
 
 @pytest.mark.reference("ncti", source="closed form: three encoders by hand")

@@ -3,6 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.pactran import pactran, pactran_dirichlet, pactran_gamma
+from tebench.moments import Moments
 
 
 @pytest.mark.reference("pactran_dirichlet", "pactran_gamma", source="google-research/pactran_metrics")
@@ -17,7 +18,7 @@ def test_public_value_on_probabilities(name, bound):
 def test_public_value_within_its_convergence(name):
     # 100 L-BFGS steps in the raw coordinates leave up to 1.4e-3 on the imbalanced case
     X, y = reference.case(name)["X"], reference.case(name)["y"]
-    assert pactran(X, y) == pytest.approx(reference.value(name, "pactran_gauss_author_seed0"), rel=2e-3)
+    assert pactran(Moments.of(X, y)) == pytest.approx(reference.value(name, "pactran_gauss_author_seed0"), rel=2e-3)
 
 
 @pytest.mark.reference("pactran", source="own: Newton iteration on the raw features")
@@ -39,10 +40,10 @@ def test_minimum_found_by_newton():
     loss = -np.mean(np.log(np.where(y, p, 1 - p))) + u @ penalty @ u / 4
     trace = 2 * (p * (1 - p) * (Z**2).sum(1)).sum()
     expected = -loss - 100 * c / (2 * n) * np.log1p(n * trace / (d * c))
-    assert pactran(X, y) == pytest.approx(expected, rel=1e-8)
+    assert pactran(Moments.of(X, y)) == pytest.approx(expected, rel=1e-8)
 
 
 def test_prior_and_strength_enter():
     X, y = reference.case("rtd_pair")["X"], reference.case("rtd_pair")["y"]
-    assert pactran(X, y, prior=0) > pactran(X, y, prior=10) > pactran(X, y)
-    assert pactran(X, y, prior=0, strength=10) > pactran(X, y, prior=0, strength=0.1)
+    assert pactran(Moments.of(X, y), prior=0) > pactran(Moments.of(X, y), prior=10) > pactran(Moments.of(X, y))
+    assert pactran(Moments.of(X, y), prior=0, strength=10) > pactran(Moments.of(X, y), prior=0, strength=0.1)

@@ -41,7 +41,7 @@ def test_motion_is_the_released_one(step, exit_ratio):
     X, y = sample()
     location, scale = np.array([1.0, 2, 3, 4]), np.array([1.5, 8, 0.2, 1])
     options = {"radius": 0.6, "step": step, "steps": 6, "exit_ratio": exit_ratio}
-    moved = X + repulsion(X, y, scale, **options)[y]
+    moved = X + repulsion(Moments.of(X, y), scale, **options)[y]
     expected = as_released(X, y, location, scale, **options)
     assert np.abs(expected - X).max() > 1e-3
     np.testing.assert_allclose(moved, expected, rtol=1e-10, atol=1e-12)
@@ -61,15 +61,15 @@ def test_coinciding_means_do_not_push():
 def test_then_the_other_metric():
     X, y = sample()
     same = {"steps": 0}
-    assert tebench.score("ped", X, y, **same) == sfda(X, y)
+    assert tebench.score("ped", X, y, **same) == sfda(Moments.of(X, y))
     assert tebench.score("ped", X, y, then="logme", **same) == logme(Moments.of(X, y))
-    assert tebench.score("ped", X, y, then="nleep", seed=3, **same) == nleep(X, y, seed=3)
-    assert tebench.score("ped", X, y, step=1.0) > sfda(X, y)  # overlapping classes part
+    assert tebench.score("ped", X, y, then="nleep", seed=3, **same) == nleep(Moments.of(X, y), seed=3)
+    assert tebench.score("ped", X, y, step=1.0) > sfda(Moments.of(X, y))  # overlapping classes part
 
 
 @pytest.mark.reference("ped", source="own: the authors' motion pair by pair on the rows, then SFDA (own reference)")
 def test_default_value_is_sfda_of_the_moved_rows():
     X, y = sample()
     moved = as_released(X, y, X.mean(0), X.std(0), 0.6, 0.1, 6, 0.5)
-    assert tebench.score("ped", X, y) == pytest.approx(sfda(moved, y), rel=1e-9)
-    assert tebench.score("ped", X, y) != pytest.approx(sfda(X, y), rel=1e-6)
+    assert tebench.score("ped", X, y) == pytest.approx(sfda(Moments.of(moved, y)), rel=1e-9)
+    assert tebench.score("ped", X, y) != pytest.approx(sfda(Moments.of(X, y)), rel=1e-6)

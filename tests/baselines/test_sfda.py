@@ -13,11 +13,11 @@ def test_public_value(name):
     # a ridge of 1e-10 on a rank-deficient covariance leaves ten digits to either code
     rel = 1e-9 if name == "lowrank" else 1e-10
     X, y = reference.case(name)["X"], reference.case(name)["y"]
-    assert sfda(X, y) == pytest.approx(reference.value(name, "sfda"), rel=rel)
+    assert sfda(Moments.of(X, y)) == pytest.approx(reference.value(name, "sfda"), rel=rel)
 
 
 def test_float32_mixing_is_the_declared_disagreement():
-    score = sfda(reference.case("lowrank")["X"], reference.case("lowrank")["y"])
+    score = sfda(reference.moments("lowrank"))
     assert round(score, 7) == 0.6600757
     assert round(reference.value("lowrank", "sfda_f32"), 7) == 0.6600765
 
