@@ -1,7 +1,7 @@
 """Exact graphs on feature matrices: minimum spanning trees and nearest neighbours.
 
-`emst` and `knn` read one point set, `small_trees` many small ones at once, `tree_of_matrix` and
-`trees_of_matrices` dense weights. `emst_with_labels`, `emst_min` and `tree_of_edges` combine trees.
+`emst` and `knn` read one point set, `small_trees` many small ones at once, `tree_of_matrix` dense weights.
+`emst_with_labels`, `emst_min` and `tree_of_edges` combine trees.
 Importing is light: torch is loaded on the first use of a name.
 """
 
@@ -15,7 +15,6 @@ _HOMES = {
     "small_trees": "small",
     "tree_of_edges": "boruvka",
     "tree_of_matrix": "prim",
-    "trees_of_matrices": "prim",
 }
 __all__ = [
     "emst",
@@ -25,7 +24,6 @@ __all__ = [
     "small_trees",
     "tree_of_edges",
     "tree_of_matrix",
-    "trees_of_matrices",
 ]
 
 

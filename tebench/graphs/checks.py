@@ -10,10 +10,10 @@ import torch
 from tebench.errors import InputError
 
 
-def as_tensor(values, name: str, *, ndim: int, shape: str) -> torch.Tensor:
+def as_tensor(values, name: str, *, ndim: int, shape: str, finite: bool = True) -> torch.Tensor:
     """`values` as a floating tensor without copying where possible; InputError unless finite, real, `ndim`-dimensional.
 
-    Integers and booleans become float64. shape: the expected shape in words, for the message.
+    Integers and booleans become float64. shape: the expected shape in words, for the message. finite: check it here.
     """
     if isinstance(values, torch.Tensor):
         tensor = values.detach()
@@ -40,7 +40,7 @@ def as_tensor(values, name: str, *, ndim: int, shape: str) -> torch.Tensor:
     if 0 in tensor.shape:
         raise InputError(f"{name} must have shape {shape} with no empty axis; got {tuple(tensor.shape)}.")
     # Minimum and maximum show every NaN and infinity without an N x D array of flags.
-    if not all(bool(torch.isfinite(end)) for end in tensor.aminmax()):
+    if finite and not all(bool(torch.isfinite(end)) for end in tensor.aminmax()):
         raise InputError(f"{name} must be finite; it holds NaN or infinity. Remove or mask those rows first.")
     return tensor
 

@@ -26,47 +26,17 @@ def tree_of_matrix(weights):
     ([[0, 1], [1, 2]], [0.0, 2.0])
     """
     matrix = as_tensor(weights, "weights", ndim=2, shape="(V, V)")
-    _check_symmetric(matrix[None])
+    _check_symmetric(matrix)
     edges, lengths = dense_tree(matrix)
     return give_back(weights, *in_order(edges, lengths))
 
 
-def trees_of_matrices(weights, mask=None):
-    """Minimum spanning trees of many dense weight matrices at once.
-
-    weights: (P, V, V) symmetric, finite; mask: (P, V) boolean, True where a vertex exists (all by default).
-    Returns (edges (P, V-1, 2) int64, lengths (P, V-1) float64). The edges of a tree come first, sorted by
-    length, i, j; a graph of v < V vertices has v - 1 edges and then rows of edge (-1, -1), length 0.
-    """
-    tensor = as_tensor(weights, "weights", ndim=3, shape="(P, V, V)")
-    _check_symmetric(tensor)
-    mask = as_mask(mask, tensor.shape[:2], tensor.device)
-    exact = tensor.double()
-    edges, lengths = batched_trees(exact.clone(memory_format=torch.contiguous_format), mask)
-    graph = torch.arange(len(exact), device=exact.device)[:, None]
-    lengths = torch.where(torch.isinf(lengths), lengths, exact[graph, edges[..., 0], edges[..., 1]])
-    return give_back(weights, *batch_in_order(edges, lengths))
-
-
-def as_mask(mask, shape, device) -> torch.Tensor | None:
-    """`mask` as a boolean tensor of `shape`, or None."""
-    if mask is None:
-        return None
-    tensor = torch.as_tensor(mask, device=device)
-    if tensor.dtype != torch.bool or tuple(tensor.shape) != tuple(shape):
-        raise InputError(
-            f"mask must be boolean of shape {tuple(shape)}, True where a vertex exists; "
-            f"got {tensor.dtype} of shape {tuple(tensor.shape)}."
-        )
-    return tensor
-
-
-def _check_symmetric(matrices: torch.Tensor) -> None:
-    if matrices.shape[-1] != matrices.shape[-2]:
-        raise InputError(f"weights must be square; got {tuple(matrices.shape[-2:])}.")
-    for block in range(0, matrices.shape[-1], 256):
-        rows = matrices[..., block : block + 256, :]
-        difference = (rows - matrices[..., block : block + 256].transpose(-1, -2)).abs().max()
+def _check_symmetric(matrix: torch.Tensor) -> None:
+    if len(matrix) != len(matrix.T):
+        raise InputError(f"weights must be square; got {tuple(matrix.shape)}.")
+    for block in range(0, len(matrix), 256):
+        rows = matrix[block : block + 256]
+        difference = (rows - matrix[:, block : block + 256].T).abs().max()
         # Matrix products leave the two halves equal up to rounding only.
         if difference > 1e-6 * rows.abs().max():
             raise InputError(f"weights must be symmetric; entries (i, j) and (j, i) differ by {float(difference):g}.")
@@ -102,59 +72,56 @@ def dense_tree(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(np.stack([parent[order], order], 1)), torch.from_numpy(lengths)
 
 
-def batched_trees(weights: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """One Prim step for all graphs at once; float64 `weights` are overwritten.
+def pack(weights: torch.Tensor) -> None:
+    """Overwrite float64 `weights` (P, V, V) >= 0 by keys for `batched_trees`: the last bits name the row.
 
-    Returns unsorted edges (P, V-1, 2) and lengths (P, V-1), good to 2^-44 relative; -1 and infinity where a
-    graph has too few vertices. The last bits of each weight are given to the number of its row, so that the
-    least weight names its other end too; which of two weights equal to 44 bits is taken is settled by that.
+    The bits of non-negative numbers sort as integers; the least key then says its weight and its other end.
     """
-    graphs, count = weights.shape[:2]
-    device = weights.device
-    bits = max(count - 1, 1).bit_length()
-    rows = weights.view(torch.int64).bitwise_and_(-1 << bits)
-    rows |= torch.arange(count, device=device)[:, None]
-    rows = weights.view(graphs * count, count)
+    count = weights.shape[1]
+    keys = weights.view(torch.int64).bitwise_and_(-1 << _bits(count))
+    keys.bitwise_or_(torch.arange(count, device=weights.device)[:, None])
+
+
+def _bits(count: int) -> int:
+    return max(count - 1, 1).bit_length()
+
+
+def batched_trees(packed: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """One Prim step for all graphs at once; packed (P, V, V): see `pack`; mask (P, V): which vertices exist.
+
+    Returns unsorted edges (P, V-1, 2) and weights (P, V-1), good to 2^-44 relative; -1 and infinity where a graph
+    has too few vertices. Which of two weights equal to 44 bits is taken is settled by the number of their rows.
+    """
+    graphs, count = packed.shape[:2]
+    device = packed.device
+    rows = packed.view(torch.int64).view(graphs * count, count)
     first_row = torch.arange(0, graphs * count, count, device=device)
-    closed = torch.zeros(graphs, count, dtype=torch.float64, device=device).fill_(-torch.inf)
-    newest = torch.zeros(graphs, dtype=torch.int64, device=device)
+    # best[p, v]: the least key from the tree to v; -1, which no minimum undoes, where v is in the tree or absent.
+    newest = torch.zeros_like(first_row) if mask is None else mask.to(torch.int8).argmax(1)
+    place = first_row + newest
+    best = rows.index_select(0, place)
+    best.view(-1).index_fill_(0, place, -1)
     if mask is not None:
-        closed.masked_fill_(~mask, torch.inf)
-        newest = mask.to(torch.int8).argmax(1)
-    closed.scatter_(1, newest[:, None], torch.inf)  # infinity where in the tree, or absent
-    best = torch.maximum(rows.index_select(0, first_row + newest), closed)
+        best.masked_fill_(~mask, -1)
     row = torch.empty_like(best)
-    order, packed = [newest[:0]], [best.new_empty(0)]
-    for _ in range(count - 1):
-        newest = _places_of_least(best)
-        chosen = newest[:, None]
-        order.append(newest)
-        packed.append(best.gather(1, chosen).squeeze(1))
-        closed.scatter_(1, chosen, torch.inf)
-        torch.index_select(rows, 0, first_row + newest, out=row)
+    order, keys = (torch.empty(count - 1, graphs, dtype=torch.int64, device=device) for _ in range(2))
+    for newest, key in zip(order, keys, strict=True):
+        _places_of_least(best, newest)
+        torch.add(first_row, newest, out=place)
+        torch.take(best, place, out=key)
+        best.view(-1).index_fill_(0, place, -1)
+        torch.index_select(rows, 0, place, out=row)
         torch.minimum(best, row, out=best)
-        torch.maximum(best, closed, out=best)
-    shape = (count - 1, graphs)
-    order, packed = (torch.cat(part).view(shape).T.contiguous() for part in (order, packed))
-    padded = torch.isinf(packed)
-    packed = packed.view(torch.int64)
-    edges = torch.stack([order, packed & ((1 << bits) - 1)], 2).masked_fill_(padded[..., None], -1)
-    return edges, (packed & (-1 << bits)).view(torch.float64)
+    order, keys = order.T.contiguous(), keys.T.contiguous()
+    missing = keys < 0
+    low = (1 << _bits(count)) - 1
+    edges = torch.stack([order, keys & low], 2).masked_fill_(missing[..., None], -1)
+    return edges, (keys & ~low).view(torch.float64).masked_fill_(missing, torch.inf)
 
 
-def batch_in_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each graph's edges as (i, j) with i < j, sorted by length, i, j, the missing ones last with length 0."""
-    low, high = (function(edges[..., 0], edges[..., 1]) for function in (torch.minimum, torch.maximum))
-    # Least significant key first.
-    rank = torch.argsort(low * (edges.shape[1] + 1) + high, dim=1)
-    rank = rank.gather(1, torch.argsort(lengths.gather(1, rank), dim=1, stable=True))
-    lengths = lengths.gather(1, rank)
-    edges = torch.stack([low.gather(1, rank), high.gather(1, rank)], 2)
-    return edges, lengths.masked_fill_(torch.isinf(lengths), 0.0)
-
-
-def _places_of_least(values: torch.Tensor) -> torch.Tensor:
-    """argmin of each row."""
-    if values.device.type == "cpu":  # several times faster in numpy
-        return torch.from_numpy(values.numpy().argmin(1))
-    return values.argmin(1)
+def _places_of_least(keys: torch.Tensor, out: torch.Tensor) -> None:
+    """Fills out with the place of the least non-negative key of each row; any place where there is none."""
+    if keys.device.type == "cpu":  # numpy is several times faster; unsigned, -1 is the largest number
+        np.argmin(keys.numpy().view(np.uint64), 1, out=out.numpy())
+    else:
+        torch.argmin(keys.masked_fill(keys < 0, torch.iinfo(torch.int64).max), 1, out=out)

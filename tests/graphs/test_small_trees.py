@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tebench.errors import InputError
-from tebench.graphs import small_trees, tree_of_matrix, trees_of_matrices
+from tebench.graphs import small_trees, tree_of_matrix
 
 
 def assert_equals_loop(points, mask, edges, lengths):
@@ -50,19 +50,26 @@ def test_batches_do_not_show(monkeypatch):
 
     points = np.random.default_rng(0).standard_normal((50, 9, 4))
     edges, lengths = small_trees(points)
-    monkeypatch.setattr(small, "_GRAPHS", 300)
-    monkeypatch.setattr(small, "_VALUES", 80)
+    monkeypatch.setattr(small, "_TREES", 600)
+    monkeypatch.setattr(small, "_BLOCK", 200)
     in_pieces = small_trees(points)
     assert (edges == in_pieces[0]).all()
     np.testing.assert_allclose(lengths, in_pieces[1], rtol=1e-13)
 
 
-def test_masked_values_have_no_influence():
+@pytest.mark.parametrize("other", [1e6, np.nan, np.inf])
+def test_masked_values_have_no_influence(other):
     points = np.random.default_rng(0).standard_normal((3, 8, 4))
     mask = np.arange(8) < np.array([[8], [5], [2]])
-    changed = np.where(mask[..., None], points, 1e6)
+    changed = np.where(mask[..., None], points, other)
     for before, after in zip(small_trees(points, mask), small_trees(changed, mask), strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def test_far_patches_are_centred():
+    points = np.stack([family("near duplicates", 20, 6, seed) for seed in range(30)]).astype(np.float64) + 1e5
+    mask = np.random.default_rng(0).random((30, 20)) < 0.8
+    assert_equals_loop(points, mask, *small_trees(points, mask))
 
 
 def test_shapes_kinds_and_errors():
@@ -74,6 +81,10 @@ def test_shapes_kinds_and_errors():
         small_trees(np.zeros((2, 3, 4)), np.ones((2, 3)))
     with pytest.raises(InputError, match=r"\(P, V, D\)"):
         small_trees(np.zeros((2, 3)))
+    with pytest.raises(InputError, match="holds NaN or infinity"):
+        small_trees(np.full((2, 3, 4), np.nan))
+    with pytest.raises(InputError, match="below 1e150"):
+        small_trees(np.full((2, 3, 4), 1e160))
 
 
 @settings(max_examples=80, deadline=None)
@@ -86,9 +97,6 @@ def test_matrix_trees_against_naive_prim(count, levels, low, seed):
     expected = naive_prim(weights)
     np.testing.assert_array_equal(lengths, expected)
     np.testing.assert_array_equal(lengths, weights[edges[:, 0], edges[:, 1]])
-    edges, lengths = trees_of_matrices(np.stack([weights, weights + 1]))
-    assert_spanning(edges[0], count)
-    np.testing.assert_array_equal(lengths, np.stack([expected, expected + 1]))
 
 
 def test_elementwise_maximum_of_two_views():
@@ -96,26 +104,14 @@ def test_elementwise_maximum_of_two_views():
     np.testing.assert_array_equal(tree_of_matrix(np.maximum(a, b))[1], naive_prim(np.maximum(a, b)))
 
 
-def test_matrix_trees_of_unequal_sizes():
-    weights = np.stack([distances(family("gaussian", 12, 5, seed)) for seed in range(6)])
-    mask = np.arange(12) < np.array([12, 7, 1, 0, 2, 11])[:, None]
-    edges, lengths = trees_of_matrices(weights, mask)
-    for graph, size in enumerate(mask.sum(1)):
-        used = max(size - 1, 0)
-        np.testing.assert_array_equal(lengths[graph, :used], naive_prim(weights[graph, :size, :size])[:used])
-        assert (edges[graph, used:] == -1).all()
-
-
 def test_weights_are_checked_and_untouched():
-    weights = np.random.default_rng(0).random((2, 5, 5))
-    weights += weights.transpose(0, 2, 1)
+    weights = distances(family("gaussian", 5, 3))
     before = weights.copy()
-    trees_of_matrices(weights)
-    tree_of_matrix(weights[0])
+    tree_of_matrix(weights)
     np.testing.assert_array_equal(weights, before)
-    weights[0, 1, 2] += 1
+    weights[1, 2] += 1
     with pytest.raises(InputError, match="symmetric"):
-        tree_of_matrix(weights[0])
+        tree_of_matrix(weights)
     with pytest.raises(InputError, match="square"):
         tree_of_matrix(np.zeros((2, 3)))
     with pytest.raises(InputError, match="finite"):
