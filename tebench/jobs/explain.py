@@ -20,8 +20,9 @@ def run(config: dict) -> None:
     for name in ("encoder", "task"):
         if not isinstance(job[name], str):
             raise InputError(f"say which {name}: {name}=NAME, got {job[name]!r}.")
-    if job["task"] not in tasks.names():
-        raise unknown_name("task", job["task"], tasks.names())
+    known = list(config["benchmark"].get("datasets") or tasks.names())
+    if job["task"] not in known:
+        raise unknown_name("task", job["task"], known)
     folder = Path(job["folder"] or "outputs/explain").expanduser()
     world = resolve({**config, "encoders": [job["encoder"]], "tasks": [job["task"]], "output": str(folder)})
     task, (encoder,) = tasks.load(job["task"]), world.encoders

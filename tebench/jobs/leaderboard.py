@@ -64,6 +64,7 @@ def update(config: dict, folder: Path) -> Path:
         if name not in known:
             raise unknown_name("metric", name, known)
     world = resolve(config)
+    _check_whole(config["benchmark"], world)
     requests = [Request.make(known[name], {}, None, world.seed) for name in wanted or known]
     source = folder / "ground_truth" / config["benchmark"]["ground_truth"]
     truth = groundtruth.read(source, protocol=protocol_name(config))
@@ -79,6 +80,20 @@ def update(config: dict, folder: Path) -> Path:
         raise InputError("the scores are not fit for the leaderboard:\n  " + "\n  ".join(found[:20]))
     storage.write_text(path, text)
     return path
+
+
+def _check_whole(benchmark: dict, world) -> None:
+    """Rows of a benchmark that ships nothing need all of it: a part would stand under the whole one's name."""
+    if not benchmark.get("datasets"):
+        return
+    lacking = [name for name in benchmark["encoders"] if name not in world.encoders]
+    lacking += [name for name in benchmark["tasks"] if name not in world.tasks]
+    lacking += [] if benchmark["max_cases"] is None else [f"cases beyond benchmark.max_cases={benchmark['max_cases']}"]
+    if lacking:
+        raise InputError(
+            f"rows cover the whole benchmark, and of {benchmark['name']} these are missing: {', '.join(lacking)}. "
+            "job=score evaluates what is there."
+        )
 
 
 def as_rows(scores: pd.DataFrame, pool) -> pd.DataFrame:
