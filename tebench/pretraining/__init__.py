@@ -1,0 +1,1 @@
+"""Self-supervised pre-training of the small encoders: recipes, sources, augmentation, methods, training."""

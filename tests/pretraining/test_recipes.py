@@ -1,0 +1,51 @@
+"""Recipes: every one loads, wrong numbers are refused, names stand for values."""
+
+import pytest
+from pretraining_fakes import recipe
+
+from tebench.errors import InputError, UnknownNameError
+from tebench.pretraining import methods, sources
+from tebench.pretraining.recipe import Recipe, entropy, names
+from tebench.tasks import starter_v1
+
+
+def test_every_method_has_a_recipe():
+    assert names() == sorted(methods.NAMES) and len(names()) >= 6
+    for name in names():
+        found = Recipe.load(name)
+        assert found.name == name and found.title and found.paper.startswith("arXiv ")
+        assert found.steps("short") == found.steps("full") // 6
+
+
+def test_unknown_names_and_wrong_numbers_are_refused():
+    with pytest.raises(UnknownNameError, match="Did you mean 'simclr'"):
+        Recipe.load("simcl")
+    with pytest.raises(UnknownNameError, match="dose"):
+        Recipe.load("mae").steps("half")
+    with pytest.raises(InputError, match=r"'mae'.*'share' must be float 0.05..0.95, got 2"):
+        Recipe.make(name="mae", title="", paper="", options={"share": 2})
+    with pytest.raises(InputError, match="crop must be a multiple of 16, got 40"):
+        recipe("mae", crop=40)
+    with pytest.raises(InputError, match="mirror must be letters of xyz"):
+        recipe("mae", mirror="w")
+
+
+def test_the_hash_follows_every_number_and_no_word():
+    first = recipe("mae")
+    assert recipe("mae", lr=1e-3).hash != first.hash
+    assert (
+        Recipe.make(name="mae", title="other", paper="", crop=32, batch=2, steps=12, options=first.options).hash
+        == first.hash
+    )
+
+
+def test_entropy_depends_on_every_word():
+    assert len({entropy("a", 1), entropy("a", 2), entropy("b", 1), entropy("a1"), entropy("a", "1", "")}) == 5
+
+
+def test_no_test_image_of_a_task_is_trained_on():
+    trained = {(image.package, image.path) for image in sources.TRAINING}
+    assert not trained & {(image.package, image.path) for image in sources.HELD_OUT}
+    for task in starter_v1.RECIPES:
+        tested = {(source.package, source.image) for source in task.test}
+        assert tested and not tested & trained, task.name
