@@ -12,7 +12,9 @@ from tebench import storage
 from tebench.encoders.base import EncoderFacts
 from tebench.errors import AssetError
 
-PINNED: dict[str, str] = {}
+PINNED: dict[str, str] = {
+    "ssl_mae": "5b6bdbb38f85d58a180846d45ea123775a6e847fa0c0a702b116d5cb79a27c02",
+}
 
 
 def folder():
