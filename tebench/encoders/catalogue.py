@@ -84,7 +84,7 @@ _RESENC_S = Shape(
 )
 _BET_NETWORK = ("3D residual network of ResNet18 plan, instance normalisation", 2076016)
 _BRAIN_NETWORK = ("3D U-Net, no normalisation layers", 53896)
-_S_NETWORK = ("ResEnc-S: residual encoder, a small sibling of ResEnc-L, instance normalisation", 646720)
+_S_NETWORK = ("ResEnc-S, a small sibling of ResEnc-L, instance normalisation", 646720)
 _BET_DATA = "adult T1 head MRI; its paper: 7837 images of 191 OpenNeuro data sets (10.1016/j.compbiomed.2024.108845)"
 _NONE = "none (random initialisation)"
 
