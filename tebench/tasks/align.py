@@ -18,6 +18,7 @@ from tebench.tasks.source import Volume, read_volume, resample_mean, to_grid
 log = logging.getLogger(__name__)
 
 SPACING = 4.0
+SIZES = (0.8, 0.87, 0.94)
 _UNIT = np.array([5.0] * 3 + [0.1] * 3 + [0.1] * 3 + [0.05] * 3)  # mm, radians, log scale, shear: one step each
 
 
@@ -54,17 +55,27 @@ def align(a: Volume, mask: Volume, b: Volume) -> tuple[np.ndarray, float]:
         seen = ndimage.map_coordinates(smooth, whole[:3, :3] @ points.T + whole[:3, 3:], order=1)
         return 1.0 if seen.std() == 0 else -float(np.corrcoef(values, seen)[0, 1])
 
-    x = np.concatenate([start / _UNIT[:3], np.zeros(9)])
-    for free in (6, 9, 12):  # rigid first, so that scale does not make up for a wrong place
-        found = optimize.minimize(
-            lambda p, free=free: cost(np.concatenate([p, np.zeros(12 - free)])),
-            x[:free],
-            method="Powell",
-            options={"xtol": 1e-3, "ftol": 1e-7},
-        )
-        x[:free] = found.x
-        log.info("%d parameters: correlation %.4f", free, -found.fun)
-    return matrix(x, centre), -float(found.fun)
+    best, least = np.zeros(12), np.inf
+    for size in SIZES:  # a brain's edge also correlates with the skin's: start from several sizes
+        x = np.concatenate([start / _UNIT[:3], np.zeros(3), np.full(3, np.log(size) / _UNIT[6]), np.zeros(3)])
+        for free in (np.arange(6), np.arange(12)):  # rigid first, so that scale does not make up for a wrong place
+            found = optimize.minimize(
+                lambda p, free=free, x=x: cost(_with(x, free, p)),
+                x[free],
+                method="Powell",
+                options={"xtol": 1e-3, "ftol": 1e-7},
+            )
+            x[free] = found.x
+        log.info("started at size %.2f: correlation %.4f", size, -found.fun)
+        if found.fun < least:
+            best, least = x, float(found.fun)
+    return matrix(best, centre), -least
+
+
+def _with(x: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.ndarray:
+    out = x.copy()
+    out[where] = values
+    return out
 
 
 def main() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tebench.errors import InputError, unknown_name
 from tebench.tasks.base import Task
+
+if TYPE_CHECKING:
+    from tebench.tasks.recipe import TaskRecipe
 
 _OPENED: dict[str, Task] = {}  # data sets of the user's, known to this process only
 
@@ -14,18 +19,21 @@ def names() -> list[str]:
     >>> names()[:2]
     ['subcortical', 'tissue']
     """
-    from tebench.tasks.starter import RECIPES
+    return [recipe.name for recipe in recipes()]
 
-    return [recipe.name for recipe in RECIPES]
+
+def recipes() -> tuple[TaskRecipe, ...]:
+    """The built-in tasks' recipes: the two of `starter`, then those of `starter_v1`."""
+    from tebench.tasks import starter, starter_v1
+
+    return starter.RECIPES + starter_v1.RECIPES
 
 
 def load(name: str) -> Task:
     """The task called `name`; its packages are fetched when the first case is loaded."""
     if name in _OPENED:
         return _OPENED[name]
-    from tebench.tasks.starter import RECIPES
-
-    for recipe in RECIPES:
+    for recipe in recipes():
         if recipe.name == name:
             return recipe.task()
     raise unknown_name("task", name, names())

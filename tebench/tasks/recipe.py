@@ -90,4 +90,8 @@ class TaskRecipe:
         del recipe["facts"], recipe["title"]
         pins = {name: assets.fingerprint(name) for name in self.packages()}
         kinds = [type(source.labels).__name__ for source in self.train + self.test]
-        return storage.hash_json({"recipe": recipe, "labels": kinds, "packages": pins, "version": VERSION})
+        named = {"recipe": recipe, "labels": kinds, "packages": pins, "version": VERSION}
+        sources = [type(source).__name__ for source in self.train + self.test]
+        if set(sources) != {"Source"}:  # named only where they say something: older fingerprints stand
+            named["sources"] = sources
+        return storage.hash_json(named)

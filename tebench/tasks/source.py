@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -92,9 +93,12 @@ class Atlas:
     def packages(self) -> tuple[str, ...]:
         return (self.package,)
 
+    def volume(self) -> Volume:
+        return read_volume(self.package, self.path)
+
     def read(self, image: Volume, classes: tuple[str, ...]) -> np.ndarray:
         """Majority of 8 nearest-neighbour sub-samples a voxel; ties go to the lower class. [choice]"""
-        atlas = read_volume(self.package, self.path)
+        atlas = self.volume()
         table = np.zeros(int(atlas.data.max()) + 1, dtype=np.uint8)
         for name, ids in self.classes.items():
             known = [i for i in ids if i < len(table)]
@@ -131,6 +135,46 @@ class ProbabilityMaps:
         return np.where(stack.max(axis=0) >= self.threshold, best, 0).astype(np.int16)
 
 
+@dataclass(frozen=True)
+class MovedAtlas(Atlas):
+    """An atlas brought to another image by `move`: rows of the (3, 4) map of the atlas's mm to the image's mm."""
+
+    move: tuple[tuple[float, float, float, float], ...] = ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0))
+
+    def volume(self) -> Volume:
+        atlas = read_volume(self.package, self.path)
+        return Volume(atlas.data, np.vstack([self.move, [0, 0, 0, 1]]) @ atlas.affine)
+
+
+@dataclass(frozen=True)
+class ProbabilityStack:
+    """Labels from one 4-D probability volume: class name -> its maps (0-based), summed; the largest class wins.
+
+    rivals: maps that win as background.   A voxel whose best sum is below `threshold` of `full` is background.
+    """
+
+    package: str
+    path: str
+    classes: dict[str, tuple[int, ...]]
+    rivals: tuple[int, ...] = ()
+    full: float = 100.0
+    threshold: float = 0.5
+
+    def packages(self) -> tuple[str, ...]:
+        return (self.package,)
+
+    def read(self, image: Volume, classes: tuple[str, ...]) -> np.ndarray:
+        maps = read_volume(self.package, self.path)
+        stack = np.zeros((len(classes), *image.data.shape), dtype=np.float32)
+        for name, indices in (("background", self.rivals), *self.classes.items()):
+            if indices:
+                total = Volume(sum(maps.data[..., k].astype(np.float32) for k in indices), maps.affine)
+                total = resample_mean(total, float(image.spacing[0]))
+                stack[classes.index(name)] = to_grid(total, image.affine, image.data.shape, order=1) / self.full
+        best = stack.argmax(axis=0)
+        return np.where(stack.max(axis=0) >= self.threshold, best, 0).astype(np.int16)
+
+
 @lru_cache(maxsize=4)  # several tasks read the same image; the coarse one is small, reading takes seconds
 def _coarse(folder: str, package: str, path: str, spacing: float, outside: float) -> tuple[Volume, np.ndarray]:
     """The image at `spacing` and which of its voxels are body. folder: part of the cache's key only."""
@@ -144,6 +188,13 @@ def _coarse(folder: str, package: str, path: str, spacing: float, outside: float
     return image, inside
 
 
+class Labels(Protocol):
+    """Where a source's labels come from: named packages, and a label map on the image's grid."""
+
+    def packages(self) -> tuple[str, ...]: ...
+    def read(self, image: Volume, classes: tuple[str, ...]) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Source:
     """One real image and where its labels come from.
@@ -155,7 +206,7 @@ class Source:
 
     package: str
     image: str
-    labels: Atlas | ProbabilityMaps
+    labels: Labels
     prefix: str = ""
     origin: str = "template"
     outside: float = 0.0
@@ -171,6 +222,10 @@ class Source:
         """The image at `spacing` mm, and which of its voxels are body."""
         return _coarse(str(assets.fetch(self.package)), self.package, self.image, spacing, self.outside)
 
+    def stored(self, values: np.ndarray) -> np.ndarray:
+        """What a case holds for image values inside the body: here the values themselves."""
+        return values
+
     def read(self, classes: tuple[str, ...], spacing: float) -> Case:
         """The case of the real image at isotropic `spacing` mm, cropped to the body with a margin."""
         image, inside = self.coarse(float(spacing))
@@ -178,7 +233,7 @@ class Source:
         missing = [name for index, name in enumerate(classes) if index and not (labels == index).any()]
         if missing:
             raise InputError(f"{self.package}/{self.image}: the label map holds no voxel of {', '.join(missing)}.")
-        data = np.where(inside, image.data, np.float32(self.outside))
+        data = np.where(inside, self.stored(image.data), np.float32(self.outside))
         window = body_window(inside)
         return Case(
             id=self.case_id,
