@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
+from tebench import storage
 from tebench.encoders import catalogue, checkpoints
 from tebench.errors import InputError
 
@@ -34,8 +36,24 @@ def run(config: dict) -> None:
         print("\nFiles")
         for name, path in files.items():
             print(f"  {name}: {path}")
+    if config.get("job", {}).get("records"):
+        print("\nRecords")
+        for path in write_records([r["encoder"] for r in rows], Path(config["job"]["records"]).expanduser()):
+            print(f"  {path}")
     if refused:
         sys.exit(1)
+
+
+def write_records(names: list[str], folder: Path) -> list[Path]:
+    """NAME.json for every encoder of the catalogue; a user's own checkpoint has no record."""
+    from tebench.encoders import provenance
+
+    written = []
+    for name in names:
+        if name in catalogue.ENTRIES:
+            written.append(folder / f"{name}.json")
+            storage.write_json(written[-1], provenance.record(name))
+    return written
 
 
 def _pool(benchmark: dict) -> list[str]:

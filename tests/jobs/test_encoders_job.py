@@ -48,3 +48,12 @@ def test_the_pool_of_the_benchmark_without_a_download(capsys, monkeypatch, tmp_p
     monkeypatch.setenv("TEBENCH_CACHE", str(tmp_path / "empty"))
     encoders.run({**CONFIG, "encoders": None})
     assert len(capsys.readouterr().out.splitlines()) == 7
+
+
+def test_records_are_written_for_the_catalogues_encoders(tmp_path, capsys):
+    save(tmp_path / "mine", resenc_content())
+    names = [str(tmp_path / "mine"), "deepbet", "deepbet_graded_25"]
+    encoders.run({**CONFIG, "encoders": names, "job": {"records": str(tmp_path / "records")}})
+    written = sorted(path.name for path in (tmp_path / "records").iterdir())
+    assert written == ["deepbet.json", "deepbet_graded_25.json"]
+    assert "records/deepbet.json" in capsys.readouterr().out
