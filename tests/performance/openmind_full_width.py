@@ -102,8 +102,10 @@ def main(architectures: tuple[str, ...], size: int) -> None:
             writer.join()
             reader = start.Process(target=measure, args=(architecture, size, path, out))
             reader.start()
-            found.append(out.get(timeout=3600))
             reader.join()
+            if reader.exitcode:
+                sys.exit(f"{architecture} failed; a patch needs at least 64 voxels along each axis")
+            found.append(out.get())
             path.unlink()
     if (architectures, size) == (ARCHITECTURES, SIZE):
         OUT.mkdir(parents=True, exist_ok=True)
