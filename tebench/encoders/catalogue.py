@@ -76,7 +76,7 @@ _DEEPBRAIN = Shape(
 )
 _RESENC_S = Shape(
     module="tebench.encoders.resenc_small",
-    version="resenc_s/1",
+    version="resenc_s/2",
     # "unit": air is 0 and the range 0..1 on CT and on MR alike; a z-score puts the zero background of a
     # skull-stripped MR at the mean of the brain, and air of a CT far below it.
     spec=InputSpec(channels=1, normalisation="unit", patch=(64, 64, 64), divisor=16),

@@ -25,12 +25,16 @@ SLOPE = 0.01
 
 @dataclass(frozen=True)
 class Plan:
-    """The shape of the network. features, blocks, strides (of each stage against the one before): one a stage."""
+    """The shape of the network. features, blocks, strides (of each stage against the one before): one a stage.
+
+    stem_stride: of the stem's convolution; 1 in the public networks.
+    """
 
     features: tuple[int, ...] = (32, 64, 128, 256, 320, 320)
     blocks: tuple[int, ...] = (1, 3, 4, 6, 6, 6)
     strides: tuple[int, ...] = (1, 2, 2, 2, 2, 2)
     channels: int = 1
+    stem_stride: int = 1
 
     def __post_init__(self):
         if not len(self.features) == len(self.blocks) == len(self.strides) or not self.features:
@@ -38,12 +42,12 @@ class Plan:
                 f"ResEnc: features {self.features}, blocks {self.blocks} and strides {self.strides} must name the "
                 "same stages."
             )
-        if min(*self.features, *self.blocks, *self.strides, self.channels) < 1:
-            raise InputError(f"ResEnc: every feature, block, stride and channel count must be at least 1, got {self}.")
+        if min(*self.features, *self.blocks, *self.strides, self.channels, self.stem_stride) < 1:
+            raise InputError(f"ResEnc: all features, blocks, strides and channels must be at least 1, got {self}.")
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        found, stride = [], 1
+        found, stride = [], self.stem_stride
         for index, (features, step) in enumerate(zip(self.features, self.strides, strict=True)):
             stride *= step
             found.append(Stage(f"encoder.{index}", "encoder", features, stride))
@@ -84,9 +88,9 @@ class _Block(nn.Module):
 
 
 class _Stem(nn.Module):
-    def __init__(self, channels: int, features: int):
+    def __init__(self, channels: int, features: int, stride: int):
         super().__init__()
-        self.convs = nn.Sequential(_Convolve(channels, features, 3))
+        self.convs = nn.Sequential(_Convolve(channels, features, 3, stride))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convs(x)
@@ -110,7 +114,7 @@ class ResEnc(AxisEncoder):
         super().__init__(facts, spec, plan.stages, axes)
         self.plan = plan
         self.minimum_patch = 2 * plan.stages[-1].stride  # instance normalisation needs more than one cell
-        self.stem = _Stem(plan.channels, plan.features[0])
+        self.stem = _Stem(plan.channels, plan.features[0], plan.stem_stride)
         inside = (plan.features[0], *plan.features[:-1])
         # `stages` is the contract's list of stages; the public weights' `stages.` load into `levels.`
         self.levels = nn.Sequential(*map(_Stage, inside, plan.features, plan.blocks, plan.strides))
