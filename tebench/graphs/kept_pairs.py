@@ -9,6 +9,7 @@ from tebench.graphs.operands import Points
 from tebench.graphs.seed import Seed
 
 _CAPACITY = 1 << 22  # pairs that may stay undecided in float32; passed only where very many lengths tie
+_MANY = 8  # new pairs a point, after which the tree is improved and the bounds are tightened
 
 
 class KeptPairs:
@@ -25,7 +26,7 @@ class KeptPairs:
     @property
     def many(self) -> bool:
         """Whether so many pairs are new that a better tree is worth its while."""
-        return self.new > 2 * len(self.points)
+        return self.new > _MANY * len(self.points)
 
     def add(self, first: torch.Tensor, second: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> None:
         """Keep pairs (first, second) whose scaled squared lengths lie in low..high."""

@@ -17,9 +17,10 @@ from itertools import pairwise
 
 import torch
 
+from tebench.graphs.checks import least_places
 from tebench.graphs.operands import Points, rows_of
 
-SHARE = 16  # one point in so many is a sample point
+SHARE = 0.7  # of N points N ** 0.7 are sample points: one in 16 at 10,000, one in 32 at 100,000
 BASE = 128  # segments begin and end at multiples of it
 CROWD = 256  # so many nearly equal points make a segment
 _NEARLY = 64  # nearly equal: squared distance below so many times the product's error bound
@@ -45,7 +46,7 @@ class Seed:
 def sample_rows(count: int, device) -> torch.Tensor:
     """A fixed pseudo-random sample of rows, ascending."""
     generator = torch.Generator().manual_seed(_SEED)
-    return torch.randperm(count, generator=generator)[: max(count // SHARE, 2)].sort().values.to(device)
+    return torch.randperm(count, generator=generator)[: max(int(count**SHARE), 2)].sort().values.to(device)
 
 
 def seed_tree(points: Points, columns: torch.Tensor, sample: torch.Tensor, sample_edges: torch.Tensor) -> Seed:
@@ -106,7 +107,7 @@ def _nearest(columns: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
     left = rows_of(sample).T
     chunk = max(1, (_ELEMENTS if columns.device.type == "cpu" else 64 * _ELEMENTS) // len(sample))
     # The row's own norm shifts all its distances alike, so it does not matter which operand carries it.
-    return torch.cat([(columns[at : at + chunk] @ left).min(1).indices for at in range(0, len(columns), chunk)])
+    return torch.cat([least_places(columns[at : at + chunk] @ left) for at in range(0, len(columns), chunk)])
 
 
 def _leaf_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

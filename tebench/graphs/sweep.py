@@ -29,6 +29,7 @@ class Sweep:
         self.cuts = sorted({end for segment in seed.segments for end in segment})
         self.tile = 1024 if device.type == "cpu" else 8192
         self.buffer = torch.empty(self.tile * self.tile, device=device)
+        self.upper = torch.ones(BASE, BASE, dtype=torch.bool, device=device).triu_(1)
         self._tighten()
 
     def _tighten(self) -> None:
@@ -93,9 +94,10 @@ class Sweep:
         bound = torch.triu(gap, 1).cummax(2).values
         hang = self.hang[low:high].view(blocks, BASE)
         bound = torch.maximum(torch.maximum(bound, hang[:, :, None]), hang[:, None, :])
-        block, i, j = torch.triu(lengths < bound, 1).nonzero().unbind(1)
-        at = low + block * BASE
-        self._found(at + i, at + j, lengths[block, i, j], columns, low)
+        places = true_places((lengths < bound).logical_and_(self.upper))
+        first = torch.div(places, BASE, rounding_mode="floor")
+        second = first - first % BASE + places % BASE
+        self._found(low + first, low + second, lengths.view(-1).take(places), columns, low)
 
     def _across(self, low: int, middle: int, high: int, columns: torch.Tensor, offset: int) -> None:
         """Pairs with one end in low..middle-1 and the other in middle..high-1, tile by tile."""
@@ -181,7 +183,7 @@ def pairs_below(rows, block, left, right, buffer, *, refuse: bool = False):
     groups = len(right) // size
     right = right.view(size, groups)
     least = lengths.view(len(left), size, groups).amin(1)
-    hits = true_places(least < torch.maximum(left[:, None], right.amax(0)))
+    hits = true_places((least < left[:, None]).logical_or_(least < right.amax(0)))
     if refuse and len(hits) > least.numel() // 8:
         return None
     row = torch.div(hits, groups, rounding_mode="floor")
