@@ -12,10 +12,7 @@ from tebench import storage
 from tebench.encoders.base import EncoderFacts
 from tebench.errors import AssetError
 
-PINNED: dict[str, str] = {
-    "ssl_mae": "5b6bdbb38f85d58a180846d45ea123775a6e847fa0c0a702b116d5cb79a27c02",
-    "ssl_volume_fusion": "48422070e44464fabac10dbaf32e63805cde0283e8fd4271e2ff6098dde4f847",
-}
+PINNED: dict[str, str] = {}
 
 
 def folder():

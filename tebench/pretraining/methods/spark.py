@@ -74,8 +74,8 @@ def sparse_maps(encoder: ResEnc, x: Tensor, visible: Tensor) -> list[Tensor]:
         value = sparse_norm(module.norm, module.conv(value) * seen, seen)
         return functional.leaky_relu(value, SLOPE) if hasattr(module, "nonlin") else value
 
-    value = convolve(encoder.stem.convs[0], x * mask(1), 1)
-    found, before = [], 1
+    value = convolve(encoder.stem.convs[0], x * mask(1), encoder.plan.stem_stride)
+    found = []
     for level, stage in zip(encoder.levels, encoder.stages, strict=True):
         for block in level.blocks:
             shortcut = value
@@ -85,8 +85,6 @@ def sparse_maps(encoder: ResEnc, x: Tensor, visible: Tensor) -> list[Tensor]:
             inner = convolve(block.conv2, convolve(block.conv1, value, stage.stride), stage.stride)
             value = functional.leaky_relu(inner + shortcut, SLOPE)
         found.append(value)
-        before = stage.stride
-    assert before == deepest
     return found
 
 
