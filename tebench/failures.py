@@ -26,7 +26,7 @@ PREFIX = "failed-"
 _TRANSIENT_NAMES = {"OSError", "MemoryError", "AssetError", "CacheError", "OutOfMemoryError", "BrokenProcessPool"}
 
 
-class FailedBefore(TebenchError):
+class FailedBeforeError(TebenchError):
     """A cell with a recorded failure that this run was not asked to try again."""
 
 
@@ -98,9 +98,9 @@ def standing(path: Path, retry: bool) -> dict | None:
 
 
 def refuse(path: Path, name: str, retry: bool) -> None:
-    """FailedBefore when the cell's failure stands."""
+    """FailedBeforeError when the cell's failure stands."""
     if found := standing(path, retry):
-        raise FailedBefore(f"{name} failed on {found['when']}: {found['error']} retry=true tries it again.")
+        raise FailedBeforeError(f"{name} failed on {found['when']}: {found['error']} retry=true tries it again.")
 
 
 def clear(path: Path) -> None:

@@ -149,7 +149,7 @@ def own_options(arguments: list[str]) -> list[str]:
     jobs = group_options("job")
     first = next((i for i, argument in enumerate(arguments) if argument not in FLAGS), 0)
     if arguments and arguments[first] in jobs:
-        arguments = [f"job={arguments[first]}", *arguments[:first], *arguments[first + 1 :]]
+        arguments = [*arguments[:first], f"job={arguments[first]}", *arguments[first + 1 :]]
     job = next((a[4:] for a in reversed(arguments) if a.startswith("job=")), "score")
     if job not in jobs:
         return arguments

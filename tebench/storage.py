@@ -113,14 +113,13 @@ def locked(path: Path):
 
 def _say_who(file: Path) -> None:
     """Note in our own lock file who holds it; where the lock has content of its own, that stays."""
-    with contextlib.suppress(OSError):
-        # "r+": the lock is the file's, so it must stay the same file.
-        with open(file, "r+", encoding="utf-8") as note:
-            known = note.read(1)
-            if not known or known == "{":
-                note.seek(0)
-                note.truncate()
-                json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": round(time.time())}, note)
+    # "r+": the lock is the file's, so it must stay the same file.
+    with contextlib.suppress(OSError), open(file, "r+", encoding="utf-8") as note:
+        known = note.read(1)
+        if not known or known == "{":
+            note.seek(0)
+            note.truncate()
+            json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": round(time.time())}, note)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from tebench.errors import InputError, TebenchError
 FLAGS = ("-m", "--multirun")
 # What the default output folder tells apart.
 _OWN_OUTPUT = ("benchmark", "metric")
+_OWN_FOLDER = "'output=outputs/member-${hydra:job.num}'"
 # These say which member wrote what, not what it computed.
 _HARMLESS = ("workers", "progress", "verbose", "device")
 
 
-class MemberFailed(TebenchError):
+class MemberError(TebenchError):
     """A member of a sweep ended with an error, said where it ran."""
 
 
@@ -37,24 +38,26 @@ def prepare(arguments: list[str]) -> list[str]:
     >>> prepare(["-m", "seed=0,1", "output=out/${seed}"])[-1]
     'output=out/${seed}'
     """
+    # Hydra's parser wants its flag before or after all overrides, not between them.
+    flags = [a for a in arguments if a in FLAGS]
+    arguments = [*flags, *(a for a in arguments if a not in FLAGS)]
     values = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
     jobs = values.get("job", "score").split(",")
-    clash = [key for key in swept(arguments) if key not in _apart(values.get("output")) and key not in _HARMLESS]
+    clash = [key for key in swept(arguments) if key not in _HARMLESS and not _apart(key, values.get("output"))]
     if jobs != ["score"] or not clash or "job.scores" in values:
         return arguments
     given = values.get("job.tables")
     if given is None:
         print(
             f"sweep over {', '.join(clash)}: members keep cells only, since their tables would go to one folder. "
-            "job=collect makes the tables; or give each member a folder of its own: "
-            f"'output=outputs/{'-'.join(f'${{{key}}}' for key in clash)}'.",
+            f"job=collect makes the tables; or give each member a folder of its own: {_OWN_FOLDER}.",
             file=sys.stderr,
         )
         return [*arguments, "job.tables=false"]
     if given.lower() == "true":
         raise InputError(
             f"job.tables=true in a sweep over {', '.join(clash)}: every member would write over the tables of the "
-            f"others. Give each a folder of its own: 'output=outputs/{'-'.join(f'${{{key}}}' for key in clash)}'."
+            f"others. Give each a folder of its own: {_OWN_FOLDER}."
         )
     return arguments
 
@@ -77,8 +80,11 @@ def swept(arguments: list[str]) -> list[str]:
     return found
 
 
-def _apart(output: str | None) -> set[str]:
-    return set(re.findall(r"\$\{([\w.]+)", output)) if output is not None else set(_OWN_OUTPUT)
+def _apart(key: str, output: str | None) -> bool:
+    """Whether the output folder tells the values of this key apart."""
+    if output is None:
+        return key in _OWN_OUTPUT
+    return key in re.findall(r"\$\{([\w.]+)", output) or "${hydra:job." in output
 
 
 def is_member() -> bool:
@@ -98,18 +104,18 @@ def run_member(job: Callable[[], None]) -> None:
         job()
     except SystemExit as error:
         if error.code not in (0, None):
-            raise MemberFailed(f"[{overrides}] exit code {error.code}") from None
+            raise MemberError(f"[{overrides}] exit code {error.code}") from None
     except TebenchError as error:
         print(f"tebench: [{overrides}] {error}", file=sys.stderr)
-        raise MemberFailed(f"[{overrides}] {error}") from None
+        raise MemberError(f"[{overrides}] {error}") from None
     except Exception as error:
         traceback.print_exc()
-        raise MemberFailed(f"[{overrides}] {type(error).__name__}: {error}") from None
+        raise MemberError(f"[{overrides}] {type(error).__name__}: {error}") from None
 
 
 def explain(error: Exception) -> str | None:
     """What the launching process says of an error that came out of a sweep; None for one that is not a sweep's."""
-    if isinstance(error, MemberFailed):
+    if isinstance(error, MemberError):
         what = f"at least one member of the sweep failed, first {error}"
     elif type(error).__module__.startswith("submitit"):
         what = f"at least one member of the sweep ended without a result: {str(error).strip().splitlines()[0]}"

@@ -109,8 +109,12 @@ def manifest(folder: Path) -> dict:
 
 def header(folder: Path) -> dict:
     """feature_hash, label_hash and the encoder's facts, without reading features."""
-    content = manifest(folder)
-    return {name: content[name] for name in ("feature_hash", "label_hash")} | {"facts": content["encoder"]}
+    return header_of(manifest(folder))
+
+
+def header_of(manifest: dict) -> dict:
+    """What a cell's address takes from the manifest."""
+    return {name: manifest[name] for name in ("feature_hash", "label_hash")} | {"facts": manifest["encoder"]}
 
 
 def check(folder: Path, key: str | None = None, *, verify: bool = True) -> dict:

@@ -21,12 +21,14 @@ def run(config: dict) -> None:
     """Check everything that can be checked before computing, then score, correlate and write."""
     from tebench.evaluation import groundtruth
     from tebench.evaluation.pools import Pool
-    from tebench.reporting import report
 
     if config["job"].get("scores"):
         print(from_table(config))
         return
     world, requests, preset = resolve(config), requests_of(config), presets.read(config)
+    if not config["job"].get("tables", True):
+        print(_cells_only(world, requests, config["plugins"], preset))
+        return
     pool = Pool(world.pool, world.encoders)
     protocol, source = protocol_name(config), ground_truth_file(config)
     truth = groundtruth.read(source, protocol=protocol)
@@ -34,14 +36,38 @@ def run(config: dict) -> None:
     truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
 
     scores = score_world(world, requests, truth, config["plugins"], preset)
+    print(write_tables(config, world, requests, scores, truth, pool))
+
+
+def write_tables(config: dict, world: World, requests: list[Request], scores, truth, pool) -> str:
+    """Correlations, tables and figures into the output folder; the text for the terminal."""
+    from tebench.reporting import report
+
     storage.write_json(world.output / "config.json", config)
-    text = report.write(
+    return report.write(
         world.output, scores, truth, {r.metric.name: r.metric.direction for r in requests}, pool, seed=world.seed,
         titles={r.metric.name: r.metric.title for r in requests},
-        heading=f"{world.name}: {config['benchmark']['title']}; protocol {protocol}"
-        + (f"; preset {config['preset']['name']}" if preset else ""),
+        heading=f"{world.name}: {config['benchmark']['title']}; protocol {protocol_name(config)}"
+        + (f"; preset {config['preset']['name']}" if presets.read(config) else ""),
     )  # fmt: skip
-    print(text)
+
+
+def _cells_only(world: World, requests: list[Request], plugins, preset: dict) -> str:
+    """Compute the cells without tables and without ground truth; what failed is named, and exits with 1."""
+    found = _cells_of(world, with_parts(requests, preset), plugins)
+    cells = [cell for made in found.values() for cell in made]
+    failed = [cell for cell in cells if cell["status"] == "failed"]
+    if failed:
+        names = "\n".join(f"  {c['metric']} on {c['task']} / {c['encoder']}: {c['reason']}" for c in failed)
+        raise InputError(f"{len(failed)} of {len(cells)} cells failed (retry=true tries them again):\n{names}")
+    return f"{len(cells)} cells of {len(found)} (task, encoder) pairs lie in {world.cache / 'cells'}"
+
+
+def _cells_of(world: World, everything: list[Request], plugins) -> dict[tuple[str, str], list[dict]]:
+    return score_all(
+        everything, feature_folders(world), world.cache / "cells", workers=world.workers, plugins=plugins,
+        progress=world.progress, retry=world.retry,
+    )  # fmt: skip
 
 
 def from_table(config: dict) -> str:
@@ -92,16 +118,18 @@ def requests_of(config: dict) -> list[Request]:
 
 def score_world(world: World, requests: list[Request], truth, plugins=(), preset: dict | None = None):
     """Long-form scores of all requested metrics over the world's tasks and encoders, one row a cell."""
+    everything = with_parts(requests, preset)
+    return scores_frame(world, requests, _cells_of(world, everything, plugins), truth, preset)
+
+
+def scores_frame(world: World, requests: list[Request], found: dict, truth, preset: dict | None = None):
+    """The same from cells at hand. found: (task, encoder) -> cells of everything that is not defined over a pool."""
     import pandas as pd
 
     from tebench.evaluation.pools import Pool
     from tebench.tasks import catalogue as tasks
 
-    folders, everything = feature_folders(world), with_parts(requests, preset)
-    found = score_all(
-        everything, folders, world.cache / "cells", workers=world.workers, plugins=plugins, progress=world.progress
-    )
-    rows = []
+    everything, rows = with_parts(requests, preset), []
     for name in world.tasks:
         cells = [cell for encoder in world.encoders for cell in found[name, encoder]]
         for request in everything:

@@ -41,7 +41,7 @@ def write(
     rankable = bool(judged["status"].eq("ok").any())
     groups = rank_groups(scores, truth, directions, pool=pool, seed=seed) if rankable and len(directions) > 1 else None
     options = {"title": heading, "titles": titles, "groups": groups}
-    write_text(folder / "scores.csv", formats.csv_text(_plain(scores)))
+    write_text(folder / "scores.csv", formats.csv_text(plain(scores)))
     files = [folder / "scores.csv", *tables.write(result, folder, **options)]
     looks = looks_of(pool.encoders)
     points = evaluate.points(scores, truth, directions, pool=pool)
@@ -64,7 +64,7 @@ def write(
     return tables.terminal(result, **options) + "\nwritten:\n" + "\n".join(written).replace(".{csv}", ".csv")
 
 
-def _plain(scores: pd.DataFrame) -> pd.DataFrame:
+def plain(scores: pd.DataFrame) -> pd.DataFrame:
     """Nested cells (parameters, components, versions) as JSON text, so that the CSV holds everything."""
     flat = scores.copy()
     for column in ("parameters", "components", "versions"):

@@ -1,0 +1,115 @@
+"""job=collect: the tables of job=score from the cells that are there, and the rows of fine-tuning if asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tebench import grid_state, presets
+from tebench.cells import Request, metric_hash, versions
+from tebench.errors import InputError
+from tebench.grid_state import State
+from tebench.jobs.score import requests_of, scores_frame, write_tables
+from tebench.jobs.status import finetuning_folder, listing, seeds_of, write_csv
+from tebench.pool import with_parts
+from tebench.registry import get
+from tebench.score_grid import direct
+from tebench.storage import atomic_path
+from tebench.world import World, ground_truth_file, protocol_name, resolve
+
+ABSENT = "not there yet"
+
+
+def run(config: dict) -> None:
+    """Write scores.csv (a row for every cell, also for those that are not there), tables and rows; name what lacks."""
+    world, job = resolve(config), config["job"]
+    requests, preset = requests_of(config), presets.read(config)
+    states, headers = grid_state.extraction(world, fresh=0)
+    wanted = direct(with_parts(requests, preset))
+    scored, found = grid_state.scoring(world, wanted, headers)
+    rows, own = _ground_truth(config, world) if job["ground_truth"] else ([], None)
+    truth, why = _truth(config, world, own)
+    scores = _scores(world, requests, wanted, found, headers, truth, preset)
+    text, path = [], world.output / "scores.csv"
+    if truth is not None and (there := scores[scores["status"] != "missing"]).size and _rankable(scores, world):
+        from tebench.evaluation.pools import Pool
+
+        text.append(write_tables(config, world, requests, there.copy(), truth, Pool(world.pool, world.encoders)))
+    else:
+        text.append(f"no correlation table: {why or 'no metric has a score of every encoder on any task yet.'}")
+    _write_scores(path, scores)
+    lacking = [state for state in (*states, *scored, *rows) if state.state != "done"]
+    write_csv(world.output / "not_there.csv", lacking)
+    n_rows = (scores["status"] != "missing").sum()
+    text.append(f"\nscores: {n_rows} of {len(scores)} there: {path}")
+    if job["ground_truth"]:
+        done = sum(state.state == "done" for state in rows)
+        text.append(f"fine-tuning rows: {done} of {len(rows)} there: {own}")
+    for state in ("running", "failed", "missing"):
+        text.append(listing(state, lacking, shown=job["shown"]).rstrip("\n"))
+    text.append(f"every cell that is not there: {world.output / 'not_there.csv'}" if lacking else "nothing is missing")
+    print("\n".join(part for part in text if part))
+
+
+def _ground_truth(config: dict, world: World) -> tuple[list[State], Path]:
+    """(states of the runs, CSV of those that are done)."""
+    from tebench.finetuning import rows
+
+    folder = finetuning_folder(config, world)
+    states, results = grid_state.finetuning(world, config["protocol"], seeds_of(config), folder, fresh=0)
+    frames = rows.tabulate([run.path for run in results], list(results.values()))
+    return states, rows.write_frames(frames, world.output, world.name)[0]
+
+
+def _truth(config: dict, world: World, own: Path | None):
+    """(ground truth of the world's encoders and tasks, "") or (None, why there is none)."""
+    from tebench.evaluation import groundtruth
+
+    try:
+        protocol = config["protocol"]["name"] if own else protocol_name(config)
+        truth = groundtruth.read(own or ground_truth_file(config), protocol=protocol)
+        groundtruth.require(truth, world.encoders, world.tasks)
+    except InputError as error:
+        return None, str(error)
+    return truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True), ""
+
+
+def _scores(world: World, requests, wanted, found, headers, truth, preset):
+    """The frame of job=score, in which a cell that is not there is a row of status "missing"."""
+    whole = {}
+    for (task, encoder), cells in found.items():
+        header = headers.get((task, encoder))
+        reason = ABSENT if header else f"{ABSENT}: its features are not there"
+        whole[task, encoder] = [
+            next((cell for cell in cells if request.matches(cell)), None)
+            or _placeholder(request, task, encoder, header, reason)
+            for request in wanted
+        ]
+    if truth is None:
+        requests = [request for request in requests if request.metric.reads != "elsewhere"]
+    scores = scores_frame(world, requests, whole, truth, preset)
+    fused = (scores["status"] == "not_applicable") & scores["reason"].str.contains(ABSENT, regex=False)
+    scores.loc[fused, "status"] = "missing"
+    return scores
+
+
+def _placeholder(request: Request, task: str, encoder: str, header: dict | None, reason: str) -> dict:
+    header = header or {"feature_hash": "", "label_hash": ""}
+    return {
+        "task": task, "encoder": encoder, "metric": request.metric.name, "parameters": request.parameters,
+        "stages": request.policy, "seed": request.seed, "status": "missing", "reason": reason, "score": None,
+        "components": {}, "seconds": 0.0, "peak_mb": None, "feature_hash": header["feature_hash"],
+        "label_hash": header["label_hash"], "metric_hash": metric_hash(request.metric.source), "versions": versions(),
+    }  # fmt: skip
+
+
+def _rankable(scores, world: World) -> bool:
+    """Whether some metric has a score of the whole pool on some task."""
+    ok = scores[scores["status"] == "ok"].groupby(["metric", "task"])["encoder"].nunique()
+    return bool((ok == len(world.encoders)).any()) and any(get(name).reads != "facts" for name, _ in ok.index)
+
+
+def _write_scores(path: Path, scores) -> None:
+    from tebench.reporting import formats, report
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(formats.csv_text(report.plain(scores)), encoding="utf-8", newline="\n")
