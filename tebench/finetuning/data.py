@@ -16,6 +16,8 @@ from tebench.tasks.base import Task
 
 # Voxels kept per case and class to centre patches on: enough to reach every part of a structure.
 _CENTRES = 4096
+# Patches kept for the next encoder of the same task and seed.
+_KEPT_BYTES = 400 * 2**20
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Patches:
         self.task = task
         self.seed = seed
         self.cases = []
+        self._made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         counts = np.zeros(len(task.classes), dtype=np.int64)
         for case_id in task.cases:
             case = task.load(case_id)
@@ -51,8 +54,8 @@ class Patches:
                 )
             if case.labels.min() < 0:
                 raise InputError(
-                    f"task {task.name!r}, case {case_id!r} holds voxels without a label (ignored); fine-tuning does not "
-                    "leave them out of its loss and Dice. Fine-tune on cases that are labelled throughout."
+                    f"task {task.name!r}, case {case_id!r} holds voxels without a label (ignored); fine-tuning does "
+                    "not leave them out of its loss and Dice. Fine-tune on cases that are labelled throughout."
                 )
             counts += np.bincount(case.labels.ravel(), minlength=len(counts))
             self.cases.append(self._prepare(case, spec, case_id))
@@ -76,8 +79,16 @@ class Patches:
         return TrainingCase(torch.from_numpy(image), labels, torch.from_numpy(scale), centres)
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        pairs = [self._draw(step, index) for index in range(self.protocol.batch)]
-        return torch.stack([image for image, _ in pairs]), torch.stack([labels for _, labels in pairs])
+        if step in self._made:
+            images, labels = self._made[step]
+        else:
+            pairs = [self._draw(step, index) for index in range(self.protocol.batch)]
+            # float16 always, kept or not: what a run computes does not depend on which runs came before.
+            images = torch.stack([image for image, _ in pairs]).to(torch.float16)
+            labels = torch.stack([labels for _, labels in pairs]).to(torch.int16)
+            if (len(self._made) + 1) * (images.nbytes + labels.nbytes) <= _KEPT_BYTES:
+                self._made[step] = images, labels
+        return images.to(torch.float32), labels.to(torch.int64)
 
     def plan(self, step: int, index: int) -> dict:
         """Every random choice of one patch. Depends on protocol, task and seed, never on the encoder."""
@@ -126,6 +137,20 @@ class Patches:
         draw = torch.Generator().manual_seed(plan["noise_seed"])
         values = values + plan["noise"] * torch.randn(image.shape[1:], generator=draw)
         return (values * width + low) * inside
+
+
+_SHARED: dict[tuple, Patches] = {}
+
+
+def shared_patches(task: Task, spec: InputSpec, protocol: Protocol, seed: int) -> Patches:
+    """The patches of this task and seed, kept between runs: all encoders of one input spec train on the same ones."""
+    block = (task.name, task.fingerprint, protocol.hash, seed)
+    key = (*block, spec.channels, spec.normalisation)
+    if key not in _SHARED:
+        for other in [other for other in _SHARED if other[:4] != block]:
+            del _SHARED[other]
+        _SHARED[key] = Patches(task, spec, protocol, seed)
+    return _SHARED[key]
 
 
 def class_weights(counts: np.ndarray, cap: float) -> torch.Tensor:

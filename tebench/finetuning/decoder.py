@@ -1,4 +1,4 @@
-"""The light decoder that every encoder shares: laterals, top-down sums, one small head."""
+"""The light decoder that every encoder shares: laterals, top-down sums, a linear head."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class LightDecoder(nn.Module):
 
     One level for every power of two from `finest` to `deepest` (or to the deepest stage). A stage enters its
     level through instance normalisation (the encoders' feature scales then do not matter) and a 1x1x1 lateral
-    of `width` channels; a stage finer than `finest` through a lateral whose kernel and stride bridge the gap
-    (2x2x2 from stride 1 to 2). Levels deeper than the encoder are pooled from the last one, so that shallow and
-    deep encoders are given the same context. Top-down: upsample, add, 3x3x3 convolution. The finest level gives
-    `finest`^3 logits a cell for each class, rearranged to full resolution.
+    of `width` channels; a stage finer than `finest` is average-pooled to it first. Levels deeper than the encoder
+    are pooled from the last one, so that shallow and deep encoders are given the same context. Top-down: upsample,
+    add, 3x3x3 convolution. The finest level gives (`finest` / `output`)^3 logits a cell for each class, rearranged
+    to one per `output`^3 voxels.
 
     image_channels: if not 0, the input image is one more stage of stride 1, so that structures finer than the
     encoder's first stage (stride 4 in deepbet) can be reached by every encoder alike.
@@ -33,6 +33,7 @@ class LightDecoder(nn.Module):
         width: int,
         finest: int,
         deepest: int,
+        output: int = 1,
         image_channels: int = 0,
     ):
         super().__init__()
@@ -46,25 +47,39 @@ class LightDecoder(nn.Module):
         self.levels = [finest << k for k in range((deepest // finest).bit_length())]
         self.sources = sources
         self.finest = finest
+        self.output = output
         self.laterals = nn.ModuleDict()
         self.norms = nn.ModuleDict()
-        for name, channels, stride in sources:
-            kernel = max(1, finest // stride)
+        for name, channels, _ in sources:
             key = name.replace(".", "_")
-            self.laterals[key] = nn.Conv3d(channels, width, kernel, stride=kernel, bias=False)
+            self.laterals[key] = nn.Conv3d(channels, width, 1, bias=False)
             # Channel by channel: with one group for all channels, encoders without normalisation of their own
             # (deepbrain) had learned nothing after 200 steps. The image is normalised already.
             self.norms[key] = nn.Identity() if name == "image" else nn.InstanceNorm3d(channels)
         self.fuse = nn.ModuleDict({str(level): _block(width) for level in self.levels})
-        self.head = nn.Sequential(_block(width), nn.Conv3d(width, n_classes * finest**3, 1))
+        self.head = nn.Conv3d(width, n_classes * (finest // output) ** 3, 1)
+
+    def read(self, image: torch.Tensor, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What enters the laterals, one tensor a source: pooled and normalised, nothing here is trained."""
+        inputs = dict(zip([name for name, _, _ in self.sources], [*maps, image], strict=False))
+        read = []
+        for name, _, stride in self.sources:
+            pooled = inputs[name]
+            if stride < self.finest:
+                pooled = functional.avg_pool3d(pooled, self.finest // stride)
+            read.append(self.norms[name.replace(".", "_")](pooled))
+        return read
 
     def forward(self, image: torch.Tensor, maps: list[torch.Tensor]) -> torch.Tensor:
-        """image (B, C, X, Y, Z), one map per stage -> logits (B, K, X, Y, Z)."""
-        inputs = dict(zip([name for name, _, _ in self.sources], [*maps, image], strict=False))
+        """image (B, C, X, Y, Z), one map per stage -> logits (B, K, X/output, Y/output, Z/output)."""
+        return self.decode(self.read(image, maps))
+
+    def decode(self, read: list[torch.Tensor]) -> torch.Tensor:
+        """What `read` gives -> logits."""
         sums: dict[int, torch.Tensor] = {}
-        for name, _, stride in self.sources:
-            key, level = name.replace(".", "_"), max(stride, self.finest)
-            lateral = self.laterals[key](self.norms[key](inputs[name]))
+        for (name, _, stride), values in zip(self.sources, read, strict=True):
+            level = max(stride, self.finest)
+            lateral = self.laterals[name.replace(".", "_")](values)
             sums[level] = sums[level] + lateral if level in sums else lateral
         for level in self.levels:
             if level > max(sums):
@@ -72,13 +87,13 @@ class LightDecoder(nn.Module):
         total = None
         for level in reversed(self.levels):
             if total is not None:
-                size = tuple(edge // level for edge in image.shape[2:])
+                size = tuple(2 * edge for edge in total.shape[2:])
                 total = functional.interpolate(total, size=size, mode="trilinear", align_corners=False)
                 total = total + sums[level] if level in sums else total
             else:
                 total = sums[level]
             total = self.fuse[str(level)](total)
-        return _depth_to_space(self.head(total), self.finest)
+        return _depth_to_space(self.head(total), self.finest // self.output)
 
 
 def _block(width: int) -> nn.Sequential:
@@ -113,7 +128,7 @@ def initialise(decoder: LightDecoder, entropy) -> None:
             else:
                 tensor.fill_(1.0 if _is_scale(decoder, name) else 0.0)
         # Small last weights: training starts from nearly uniform probabilities.
-        decoder.head[-1].weight.mul_(0.1)
+        decoder.head.weight.mul_(0.1)
 
 
 def _is_scale(decoder: nn.Module, name: str) -> bool:
@@ -134,4 +149,8 @@ class Segmenter(nn.Module):
         self.frozen = frozen
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.decoder(image, self.encoder(image))
+        return self.decoder.decode(self.read(image))
+
+    def read(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """All that comes before the decoder's first weight."""
+        return self.decoder.read(image, self.encoder(image))

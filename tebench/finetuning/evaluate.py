@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
+from torch.nn import functional
 
 from tebench.encoders.base import InputSpec, normalise
 from tebench.finetuning.protocol import Protocol
 from tebench.tasks.base import Task
+
+_WINDOWS = 4  # in one forward pass
 
 
 def dice_table(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> list[float | None]:
@@ -22,20 +27,64 @@ def dice_table(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> lis
 def test_dice(
     network: torch.nn.Module, task: Task, spec: InputSpec, protocol: Protocol, *, device: str = "cpu"
 ) -> dict[str, list[float | None]]:
-    """Test case -> Dice per foreground class, by Gaussian-weighted sliding windows of the training patch size."""
-    from monai.inferers import sliding_window_inference
-
+    """Test case -> Dice per foreground class, by sliding windows of the training patch size (`predict`)."""
     network.eval()
     table = {}
     for case_id in task.test_cases:
         case = task.load(case_id)
-        image = torch.from_numpy(normalise(case.image, spec.normalisation))[None].to(device)
-        with torch.no_grad():
-            logits = sliding_window_inference(
-                image, (protocol.patch,) * 3, 1, network, overlap=protocol.overlap, mode="gaussian"
-            )
-        table[case_id] = dice_table(logits[0].argmax(0).cpu().numpy(), case.labels, len(task.classes))
+        image = torch.from_numpy(normalise(case.image, spec.normalisation)).to(device)
+        table[case_id] = dice_table(predict(network, image, protocol), case.labels, len(task.classes))
     return table
+
+
+def predict(network: torch.nn.Module, image: torch.Tensor, protocol: Protocol) -> np.ndarray:
+    """(C, X, Y, Z) normalised image -> (X, Y, Z) class of every voxel.
+
+    Windows of the training patch overlap at least by `overlap`, evenly spread; their logits are averaged with
+    Gaussian weights (sigma an eighth of the window, as nnU-Net does, doi:10.1038/s41592-020-01008-z) on the grid of
+    the logits and interpolated to voxels once.
+    """
+    size, patch = image.shape[1:], protocol.patch
+    # Behind the last voxel, so that no window starts before the volume; zero is what lies outside every case.
+    padding = [max(patch - edge, -edge % protocol.output_stride) for edge in size]
+    image = functional.pad(image, [n for pad in reversed(padding) for n in (0, pad)])
+    starts = [_starts(edge, protocol) for edge in image.shape[1:]]
+    corners = [(a, b, c) for a in starts[0] for b in starts[1] for c in starts[2]]
+    total = weight = None
+    with torch.no_grad():
+        for first in range(0, len(corners), _WINDOWS):
+            some = corners[first : first + _WINDOWS]
+            windows = torch.stack([image[(slice(None), *(slice(s, s + patch) for s in corner))] for corner in some])
+            # Two at least: for a single window torch takes its slow convolution, five times the time.
+            windows = windows.expand(2, -1, -1, -1, -1) if len(some) == 1 else windows
+            logits = network(windows.contiguous(memory_format=torch.channels_last_3d))
+            ratio = patch // logits.shape[2]
+            if total is None:
+                grid = [edge // ratio for edge in image.shape[1:]]
+                total = torch.zeros(logits.shape[1], *grid, device=image.device)
+                weight = torch.zeros(grid, device=image.device)
+                bell = _bell(logits.shape[2]).to(image.device)
+            for corner, answer in zip(some, logits, strict=False):
+                place = tuple(slice(s // ratio, (s + patch) // ratio) for s in corner)
+                total[(slice(None), *place)] += answer * bell
+                weight[place] += bell
+        total /= weight
+        if ratio > 1:
+            total = functional.interpolate(total[None], scale_factor=ratio, mode="trilinear", align_corners=False)[0]
+    return total.argmax(0)[tuple(slice(edge) for edge in size)].cpu().numpy()
+
+
+def _starts(edge: int, protocol: Protocol) -> list[int]:
+    """First voxels of the windows along an axis, on the grid of the logits."""
+    room, step = edge - protocol.patch, protocol.output_stride
+    count = math.ceil(room / (protocol.patch * (1 - protocol.overlap))) + 1
+    return sorted({round(k * room / max(count - 1, 1) / step) * step for k in range(count)})
+
+
+def _bell(edge: int) -> torch.Tensor:
+    """(edge, edge, edge) Gaussian weights, sigma edge / 8, never below a thousandth."""
+    line = torch.exp(-0.5 * ((torch.arange(edge) - (edge - 1) / 2) / (edge / 8)) ** 2)
+    return (line[:, None, None] * line[:, None] * line).clamp(min=1e-3)
 
 
 test_dice.__test__ = False  # a product function, whatever its name says to pytest

@@ -13,7 +13,7 @@ from tebench.parameters import Interval, complete, keyword_parameters
 from tebench.storage import hash_json
 
 # Raised whenever the training or evaluation code changes what a run computes: old results are then made again.
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 
 Count = Annotated[int, Interval(1)]
 Share = Annotated[float, Interval(0.0, 1.0)]
@@ -27,9 +27,12 @@ class Protocol:
     name: id of the protocol, with its version (`starter-v0`); enters every row.
     frozen: train the light decoder only, the encoder stays as it came.
     steps, batch, patch: optimiser steps, patches a step, edge of the cubic patch in voxels.
+    cycle: so many different batches, taken in turn; a frozen encoder then reads each once. 0: every step its own.
     encoder_lr, decoder_lr: peak learning rates of AdamW; warmup: share of the steps that rise linearly,
     then half a cosine down to zero.   weight_decay, clip: AdamW's decay, largest gradient norm.
     width, decoder_stride, decoder_deepest: channels, finest and deepest stride of the light decoder.
+    output_stride: voxels per logit along each axis. At 2 the loss compares each logit with its 8 voxels, and test
+    logits are interpolated to full resolution: a quarter of the cost goes away with many classes.
     image_lateral: the input image is one more lateral of the decoder's finest level.
     class_weight_cap: cross-entropy weights are sqrt(inverse voxel frequency), relative to the most
     frequent class, at most this.
@@ -46,6 +49,7 @@ class Protocol:
     frozen: bool = False
     steps: Count = 200
     batch: Count = 2
+    cycle: Annotated[int, Interval(0)] = 0
     patch: Annotated[int, Interval(8)] = 64
     encoder_lr: Amount = 2e-3
     decoder_lr: Amount = 1e-2
@@ -55,6 +59,7 @@ class Protocol:
     width: Count = 16
     decoder_stride: Count = 2
     decoder_deepest: Count = 32
+    output_stride: Count = 1
     image_lateral: bool = True
     class_weight_cap: Annotated[float, Interval(1.0)] = 20.0
     foreground: Share = 0.67
@@ -81,6 +86,11 @@ class Protocol:
             raise InputError(
                 f"protocol {self.name!r}: decoder_stride and decoder_deepest must be powers of two, the first not "
                 f"above the second, got {low} and {high}."
+            )
+        if self.output_stride & (self.output_stride - 1) or self.output_stride > low:
+            raise InputError(
+                f"protocol {self.name!r}: output_stride must be a power of two not above decoder_stride {low}, "
+                f"got {self.output_stride}."
             )
         if self.patch % high or self.patch == high:
             raise InputError(

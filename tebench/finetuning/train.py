@@ -14,7 +14,7 @@ import torch
 from tebench.encoders.network import Encoder
 from tebench.errors import InputError, TebenchError
 from tebench.finetuning import checkpoint as checkpoints
-from tebench.finetuning.data import Patches
+from tebench.finetuning.data import shared_patches
 from tebench.finetuning.decoder import LightDecoder, Segmenter, initialise
 from tebench.finetuning.evaluate import at_floor, summarise, test_dice
 from tebench.finetuning.loss import dice_cross_entropy
@@ -61,7 +61,7 @@ class _State:
         encoder = [p for p in network.encoder.parameters() if p.requires_grad]
         if encoder:
             groups.append({"params": encoder, "peak": protocol.encoder_lr})
-        self.optimiser = torch.optim.AdamW(groups, lr=0.0, weight_decay=protocol.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=0.0, weight_decay=protocol.weight_decay, fused=True)
         self.parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
         self.ema = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
 
@@ -101,11 +101,16 @@ class _State:
             parts = [full for full in tensors if full.startswith("adamw.") and full.split("/", 1)[1] == name]
             if parts:
                 self.optimiser.state[parameter] = {
-                    full.split("/", 1)[0].removeprefix("adamw."): tensors[full].to(
-                        parameter.device if "step" not in full.split("/", 1)[0] else "cpu"
-                    )
+                    full.split("/", 1)[0].removeprefix("adamw."): _laid_out_as(parameter, tensors[full])
                     for full in parts
                 }
+
+
+def _laid_out_as(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """A moment of AdamW in the memory layout of its parameter: the fused step walks both in memory order."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def build(protocol: Protocol, encoder: Encoder, task: Task, seed: int) -> Segmenter:
@@ -122,6 +127,7 @@ def build(protocol: Protocol, encoder: Encoder, task: Task, seed: int) -> Segmen
         width=protocol.width,
         finest=protocol.decoder_stride,
         deepest=protocol.decoder_deepest,
+        output=protocol.output_stride,
         image_channels=spec.channels if protocol.image_lateral else 0,
     )
     initialise(decoder, lambda name: protocol.entropy(task.name, seed, "decoder", name))
@@ -146,7 +152,7 @@ def run(
     ends in the same weights as a run without a break.
     """
     begun = time.perf_counter()
-    patches = Patches(task, encoder.spec, protocol, seed)
+    patches = shared_patches(task, encoder.spec, protocol, seed)
     network = build(protocol, encoder, task, seed).to(device=device, memory_format=torch.channels_last_3d)
     state = _State(network, protocol)
     weights = patches.class_weights.to(device)
@@ -159,8 +165,9 @@ def run(
         log.info("continues %s from step %d", checkpoint, first)
     network.train()
     progress(first)
+    maps = _maps(network, protocol)
     for step in range(first, protocol.steps):
-        losses.append(_step(protocol, state, patches, weights, task, seed, step, device))
+        losses.append(_step(protocol, state, patches, weights, task, seed, step, device, maps))
         progress(step + 1)
         if checkpoint and (step + 1) % every == 0 and step + 1 < protocol.steps:
             elapsed = before + time.perf_counter() - begun
@@ -177,9 +184,15 @@ def run(
     )
 
 
-def _step(protocol, state, patches, weights, task, seed, step, device) -> float:
-    """One optimiser step; returns the loss."""
-    images, labels = patches.batch(step)
+def _maps(network: Segmenter, protocol: Protocol) -> dict | None:
+    """Where what a frozen encoder gives is kept, by batch, when the batches return."""
+    return {} if network.frozen and 0 < protocol.cycle < protocol.steps else None
+
+
+def _step(protocol, state, patches, weights, task, seed, step, device, maps) -> float:
+    """One optimiser step; returns the loss. maps: see `_maps`."""
+    batch = step % protocol.cycle if protocol.cycle else step
+    images, labels = patches.batch(batch)
     factor = learning_rate(step, protocol)
     for group in state.optimiser.param_groups:
         group["lr"] = group["peak"] * factor
@@ -189,7 +202,13 @@ def _step(protocol, state, patches, weights, task, seed, step, device) -> float:
         torch.manual_seed(protocol.entropy(task.name, seed, "dropout", step))
         # Channels last: convolutions of few channels run up to four times faster on a CPU.
         images = images.to(device=device, memory_format=torch.channels_last_3d)
-        loss = dice_cross_entropy(state.network(images), labels.to(device), weights)
+        if maps is None:
+            logits = state.network(images)
+        else:
+            if batch not in maps:
+                maps[batch] = state.network.read(images)
+            logits = state.network.decoder.decode(maps[batch])
+        loss = dice_cross_entropy(logits, labels.to(device), weights)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise TebenchError(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tebench import failures
 from tebench.finetuning.cell import Run, execute_run
+from tebench.interrupts import deaf_children
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +127,9 @@ def in_workers(todo, workers, device, every, sources, report, bar, on_result) ->
     ]
     named, open_runs, at_work = {run.name: run for run in todo}, {run.name for run in todo}, {}
     try:
-        for process in pool:
-            process.start()
+        with deaf_children():
+            for process in pool:
+                process.start()
         while open_runs:
             try:
                 kind, name, content = messages.get(timeout=2.0)

@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
+from tebench import storage
 from tebench.errors import InputError
-from tebench.finetuning import rows
+from tebench.finetuning import rows, spread
 from tebench.finetuning.runs import run_grid
 from tebench.world import World, resolve
 
 
 def run(config: dict) -> None:
-    """Run encoders x tasks x seeds under `protocol`, then write the rows of all finished runs as CSV."""
-    world, job = resolve(config), config["job"]
+    """Run encoders x tasks x seeds under `protocol`; rows of all finished runs and the spread of their tasks as CSV."""
+    job = config["job"]
+    world = resolve(config | {"output": job["rows"]})
     seeds = job["seeds"]
     if not isinstance(seeds, list) or not seeds or not all(type(s) is int and s >= 0 for s in seeds):
         raise InputError(f"job.seeds must be a list of whole numbers >= 0 such as [0,1,2], got {seeds!r}.")
     _check_name(config["protocol"])
     _check_test_cases(world)
     folder = Path(job["folder"]).expanduser() if job["folder"] else world.cache / "finetuning"
-    out = Path(job["rows"]).expanduser() if job["rows"] else world.output
+    out = world.output
     report = run_grid(
         config["protocol"], world.encoders, world.tasks, seeds, folder=folder, workers=world.workers,
         device=world.device, progress=world.progress, retry=world.retry,
-        on_result=lambda _: rows.write_csvs(folder, out, world.name),
+        on_result=_now_and_then(lambda: rows.write_csvs(folder, out, world.name)),
     )  # fmt: skip
-    for path in rows.write_csvs(folder, out, world.name):
+    paths = rows.write_csvs(folder, out, world.name)
+    table = spread.spread(*rows.collect(folder))
+    paths = [*paths, out / f"{world.name}_spread.csv"]
+    with storage.atomic_path(paths[-1]) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
+    print(spread.as_text(table))
+    for path in paths:
         print(path)
     if report.failed:
         for name, error in report.failed.items():
             print(f"failed: {name}: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _now_and_then(write):
+    """At most every two minutes: all results are read for it, which costs seconds once there are hundreds."""
+    last = time.monotonic()
+
+    def on_result(_) -> None:
+        nonlocal last
+        if time.monotonic() - last > 120:
+            write()
+            last = time.monotonic()
+
+    return on_result
 
 
 def _check_test_cases(world: World) -> None:
