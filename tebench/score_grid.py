@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tebench.cells import POOL_LEVEL, Request, cell_path, compute, read_cell, read_failed, write_cell
+from tebench.interrupts import deaf_children
 from tebench.view import FeatureView
 
 
@@ -44,7 +45,8 @@ def _each(jobs: list, workers: int, bar):
 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as executor:
-        futures = [executor.submit(_score_pair, job) for job in jobs]
+        with deaf_children():  # the first submission starts the workers
+            futures = [executor.submit(_score_pair, job) for job in jobs]
         try:
             for future in as_completed(futures):
                 yield future.result()

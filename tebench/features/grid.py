@@ -20,6 +20,7 @@ from pathlib import Path
 from tebench.errors import InputError, TebenchError
 from tebench.features.progress import bar
 from tebench.features.sample import Sample
+from tebench.interrupts import deaf_children
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,8 @@ def _run(jobs: list, workers: int, progress: bool) -> list[Path]:
     shown = _Overall(len(jobs), progress)
     futures = []
     try:
-        futures = [pool.submit(_work, index, job) for index, job in enumerate(jobs)]
+        with deaf_children():  # the first submission starts the workers
+            futures = [pool.submit(_work, index, job) for index, job in enumerate(jobs)]
         running = set(futures)
         while running:
             done, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
