@@ -12,7 +12,10 @@ from tebench import storage
 from tebench.encoders.base import EncoderFacts
 from tebench.errors import AssetError
 
-PINNED: dict[str, str] = {}
+PINNED: dict[str, str] = {
+    "ssl_mae": "653e9d8063f7a944dc8f4e99113a97b785f06e8bb537a4f905ddf8f5189901b7",
+    "ssl_simclr": "5df2063b061a87e5d2a5956dfdde28183f62756af96550b66a1365503ec3ef07",
+}
 
 
 def folder():
