@@ -34,8 +34,12 @@ def facts(name: str) -> EncoderFacts:
     return EncoderFacts(**{**found, "images": tuple(found["images"])})
 
 
-def weights(name: str) -> bytes:
-    """The bytes of the weight file, verified."""
+def weights(name: str, shape: str) -> bytes:
+    """The bytes of the weight file, verified; shape: version of the architecture's code that will hold them."""
+    made_for = record(name)["shape"]
+    if made_for != shape:
+        # Tensors of another version may have the same shapes, and would load without a word.
+        raise AssetError(f"encoder {name!r}: its weights were made for {made_for}, this is {shape}. Make them again.")
     path = folder() / f"{name}.safetensors"
     try:
         data = path.read_bytes()
