@@ -1,5 +1,6 @@
 """The weights that come with tebench: pinned, with records that agree, within their sizes, not collapsed."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -15,12 +16,13 @@ from tebench.pretraining.recipe import Recipe
 from tebench.pretraining.runs import key_of
 
 NAMES = catalogue.names("ssl")
+SHAPE = catalogue.entry("resenc_s_random").shape.version
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_record_weights_and_pin_agree(name):
     record = published.record(name)
-    data = published.weights(name)
+    data = published.weights(name, SHAPE)
     assert storage.sha256_bytes(data) == published.PINNED[name] == record["weights"]["sha256"]
     assert len(data) == record["weights"]["bytes"] <= 1_500_000
     facts = catalogue.facts(name)
@@ -53,7 +55,7 @@ def test_training_taught_something_and_features_did_not_collapse(name):
 
 
 def test_all_weights_together_stay_small():
-    assert sum(len(published.weights(name)) for name in NAMES) <= 20_000_000
+    assert sum(len(published.weights(name, SHAPE)) for name in NAMES) <= 20_000_000
     files = {path.name for path in published.folder().iterdir()}
     assert files == {f"{name}.{kind}" for name in NAMES for kind in ("safetensors", "json")}
 
@@ -61,4 +63,12 @@ def test_all_weights_together_stay_small():
 def test_changed_weights_are_refused(monkeypatch):
     monkeypatch.setitem(published.PINNED, NAMES[0], "0" * 64)
     with pytest.raises(AssetError, match=rf"'{NAMES[0]}'.*expected 0000000000000000"):
+        catalogue.build(NAMES[0])
+
+
+def test_weights_of_another_shape_are_refused(monkeypatch):
+    entry = catalogue.entry(NAMES[0])
+    newer = dataclasses.replace(entry, shape=dataclasses.replace(entry.shape, version="resenc_s/next"))
+    monkeypatch.setitem(catalogue.ENTRIES, NAMES[0], newer)
+    with pytest.raises(AssetError, match=rf"'{NAMES[0]}'.*made for {SHAPE}, this is resenc_s/next"):
         catalogue.build(NAMES[0])

@@ -66,6 +66,7 @@ def test_the_record_says_what_made_the_weights(made_up, tmp_path):
     path, _ = runs.pretrain(recipe("mae"), dose="short", folder=tmp_path, cache=tmp_path / "cache")
     record = storage.read_json(path.with_suffix(".json"))
     assert path.name == "ssl_mae_short.safetensors" and record["steps"] == 2
+    assert record["shape"] == catalogue.entry("resenc_s_random").shape.version
     assert record["weights"]["sha256"] == storage.sha256_file(path) and record["weights"]["bytes"] <= 1_500_000
     assert record["command"] == "python -m tebench job=pretrain method=mae dose=short seed=0"
     assert record["config_hash"] == recipe("mae").hash and record["config"]["options"]["block"] == 8
