@@ -267,7 +267,8 @@ def build(name: str) -> Encoder:
     if chosen.pool == "random":
         return module.random(chosen.seed, chosen.facts, chosen.shape.spec, chosen.shape.stages)
     if chosen.pool == "ssl":
-        return module.load(published.weights(name, chosen.shape.version), chosen.facts, chosen.shape.spec, chosen.shape.stages)
+        data = published.weights(name, chosen.shape.version)
+        return module.load(data, chosen.facts, chosen.shape.spec, chosen.shape.stages)
     path = assets.fetch(chosen.asset) / chosen.path
     data = path.read_bytes()
     if storage.sha256_bytes(data) != chosen.sha256:

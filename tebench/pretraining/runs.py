@@ -108,7 +108,8 @@ def _train(recipe, name, key, path, dose, steps, seed, asked, cache, every, prog
     command = f"python -m tebench job=pretrain method={recipe.name} dose={dose} seed={seed}"
     record = {
         "name": name, "key": key, "method": recipe.name, "paper": recipe.paper, "dose": dose, "seed": seed,
-        "shape": twin.shape.version, "steps": steps, "command": command if asked is None else f"{command} steps={asked}",
+        "shape": twin.shape.version, "steps": steps,
+        "command": command if asked is None else f"{command} steps={asked}",
         "config": {"training": asdict(recipe.training), "options": recipe.options}, "config_hash": recipe.hash,
         "weights": {"sha256": storage.sha256_bytes(data), "bytes": len(data), "dtype": "float16"},
         "images": [about(image) for image in sources.TRAINING],
