@@ -85,8 +85,8 @@ def extraction(world: World, *, fresh: float, verify: bool = False) -> tuple[lis
     return states, headers
 
 
-def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh: float) -> tuple[list[State], dict]:
-    """(states, run -> verified result)."""
+def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh: float) -> tuple[list[State], list]:
+    """(states, [(run, its verified result), ...])."""
     from tebench.finetuning import rows
     from tebench.finetuning.cell import Sources
     from tebench.finetuning.protocol import Protocol
@@ -101,7 +101,7 @@ def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh:
         for task in world.tasks
         for seed in seeds
     ]
-    results = {}
+    results = []
     runs = plan(protocol, readable, world.tasks, seeds, folder=folder, sources=Sources.catalogues()) if readable else []
     for run in runs:
         what = {
@@ -110,16 +110,14 @@ def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh:
         damaged = ""
         if run.path.exists():
             try:
-                results[run] = rows.read_result(run.path, run.key)
-                states.append(State(**what, state="done", detail=f"dice {results[run]['row']['value']:.4f}"))
+                results.append((run, rows.read_result(run.path, run.key)))
+                states.append(State(**what, state="done", detail=f"dice {results[-1][1]['row']['value']:.4f}"))
                 continue
             except CacheError as error:
                 damaged = f"damaged, made again by a rerun: {error}"
         kept = [run.checkpoint] if run.checkpoint.exists() else []
         progress = f"step {_step(run.checkpoint)} of {protocol.steps}"
-        states.append(
-            _unfinished(what, run.failure, run.checkpoint, kept, progress, fresh, damaged, record=run.failure)
-        )
+        states.append(_unfinished(what, run.failure, run.checkpoint, kept, progress, fresh, damaged))
     return states, results
 
 

@@ -56,7 +56,7 @@ def _ground_truth(config: dict, world: World) -> tuple[list[State], Path]:
 
     folder = finetuning_folder(config, world)
     states, results = grid_state.finetuning(world, config["protocol"], seeds_of(config), folder, fresh=0)
-    frames = rows.tabulate([run.path for run in results], list(results.values()))
+    frames = rows.tabulate([run.path for run, _ in results], [content for _, content in results])
     return states, rows.write_frames(frames, world.output, world.name)[0]
 
 
