@@ -14,7 +14,9 @@ from tebench.errors import AssetError
 
 PINNED: dict[str, str] = {
     "ssl_mae": "653e9d8063f7a944dc8f4e99113a97b785f06e8bb537a4f905ddf8f5189901b7",
+    "ssl_volume_fusion": "b3f18cfded0a69fa9792cb1c8988786299c9ab6d237167298f8093b4afeef248",
     "ssl_simclr": "5df2063b061a87e5d2a5956dfdde28183f62756af96550b66a1365503ec3ef07",
+    "ssl_swin": "aaa4d14733a3c694af2b3ec7f24a3f7c218c0b969608c82baad955256ed6637e",
 }
 
 
