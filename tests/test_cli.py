@@ -45,7 +45,7 @@ def test_version():
         (["metric=[]"], "names no metric"),
         (["job=scor"], "unknown job 'scor'. Did you mean 'score'?"),
         (["benchmark=startr"], "unknown benchmark 'startr'. Did you mean 'starter'?"),
-        (["protocol=starter"], "unknown protocol 'starter'. Did you mean 'starter-v0"),
+        (["protocol=starter"], "unknown protocol 'starter'. Did you mean 'starter-v1"),
         (["metric=gbc", "metric.covarianc=full"], "option of metric gbc 'covarianc'. Did you mean 'covariance'?"),
         (["metric=gbc", "metric.covariance=round"], "parameter 'covariance' must be one of spherical, diagonal, full"),
         (["metric=logme", "metric.max_iter=0"], "parameter 'max_iter' must be int"),
