@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from tebench.errors import InputError
-from tebench.graphs.checks import as_tensor, give_back, true_places
+from tebench.graphs.checks import as_tensor, give_back, least_first, true_places
 from tebench.graphs.equal_rows import distinct_rows
 from tebench.graphs.operands import Points, full_precision, rows_of
 
-GROUP = 16  # columns whose least value is looked at first
+GROUP = 8  # columns whose least value is looked at first
 _BLOCK = 1 << 24  # values of one block of rows against all columns: 64 MB
 _SPARE = 8  # neighbours beyond k that are compared exactly
 _COORDINATES = 1 << 16  # of one block of exact comparisons: they stay in the cache
@@ -84,7 +84,7 @@ def _with_copies(source, kept, copies, k: int, certified: bool) -> tuple[torch.T
 
 def _search(points: Points, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     count, device = len(points), points.source.device
-    length = -(-count // (2 * GROUP)) * 2 * GROUP
+    length = -(-count // GROUP**2) * GROUP**2  # whole groups of groups
     columns = points.columns(None, points.mean(), length)
     wanted = min(k + _SPARE, count - 1) if points.certified else k
     step = max(32, min(_BLOCK // length, 512 if device.type == "cpu" else 4096))
@@ -108,13 +108,12 @@ def _least(values: torch.Tensor, wanted: int) -> tuple[torch.Tensor, torch.Tenso
     """Columns and values of the `wanted` least values of each row, in any order."""
     rows, length = values.shape
     groups = length // GROUP
-    if groups <= 2 * wanted:
-        chosen = _smallest(values, wanted)
-        return chosen, values.gather(1, chosen)
-    # The wanted least values lie within the wanted groups of least minimum.
-    best = _smallest(values.view(rows, GROUP, groups).amin(1), wanted)
-    members = torch.arange(0, length, groups, device=values.device)
-    columns = (best[:, :, None] + members).view(rows, -1)
+    if length % GROUP or groups <= 2 * wanted:
+        columns = _smallest(values, wanted)
+        return columns, values.gather(1, columns)
+    # They lie within the wanted groups of least minimum, which are found likewise.
+    best, _ = _least(values.view(rows, GROUP, groups).amin(1), wanted)
+    columns = (best[:, :, None] + torch.arange(0, length, groups, device=values.device)).view(rows, -1)
     values = values.gather(1, columns)
     chosen = _smallest(values, wanted)
     return columns.gather(1, chosen), values.gather(1, chosen)
@@ -138,21 +137,37 @@ def _nearest_first(near: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Ten
 def _measured(points, columns, start, near, low) -> tuple[torch.Tensor, torch.Tensor]:
     """Distances from the product, by differences where it cancels."""
     norms = columns[:, -2]
-    lengths = low.double().clamp_(min=0).sqrt_()
+    low = low.clamp_(min=0)
     places = true_places(low < _CANCELLED * (norms[start : start + len(near), None] + norms.take(near)))
     rows = torch.div(places, near.shape[1], rounding_mode="floor") + start
-    lengths.view(-1)[places] = points.lengths(rows, near.reshape(-1).take(places))
-    return _nearest_first(near, lengths)
+    low.view(-1)[places] = points.lengths(rows, near.reshape(-1).take(places)).square().float()
+    keys = least_first(_key(low, near), "sort")
+    return keys & 0xFFFFFFFF, _value(keys).sqrt_()
+
+
+def _key(values: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+    """Integers that sort by value, then index: the bits of non-negative float32 numbers sort as integers."""
+    return (values.clamp(min=0).view(torch.int32).long() << 32) | near
+
+
+def _value(keys: torch.Tensor) -> torch.Tensor:
+    return (keys >> 32).int().view(torch.float32).double()
 
 
 def _decided(points, start, near, low, k) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k nearest by float64 comparison of the candidates, and of all points where these may not suffice."""
-    lengths = _exact(points, start, near)
-    beyond = low.amax(1).double()  # no other point's squared distance is less
+    """The k nearest by float64 comparison: of k candidates, of all of them and of all points as far as needed."""
+    keys = least_first(_key(low, near), "sort")
+    near, low = keys & 0xFFFFFFFF, _value(keys)
+    rows = torch.arange(start, start + len(near), device=near.device)
+    lengths = torch.full(near.shape, torch.inf, dtype=torch.float64, device=near.device)
+    lengths[:, :k] = _exact(points, rows, near[:, :k])
+    if near.shape[1] > k:  # a candidate beyond k may be nearer where its lower bound does not exclude it
+        doubtful = true_places(low[:, k] <= lengths[:, :k].amax(1).square())
+        lengths[doubtful, k:] = _exact(points, rows[doubtful], near[doubtful, k:])
     near, lengths = _nearest_first(near, lengths)
     near, lengths = near[:, :k].clone(), lengths[:, :k].clone()
     if low.shape[1] < len(points) - 1:
-        for row in true_places(lengths[:, -1].square() >= beyond).tolist():
+        for row in true_places(lengths[:, -1].square() >= low[:, -1]).tolist():
             others = torch.arange(len(points), device=near.device)
             others = others[others != start + row]
             exact = points.lengths(others.new_full(others.shape, start + row), others)
@@ -161,14 +176,17 @@ def _decided(points, start, near, low, k) -> tuple[torch.Tensor, torch.Tensor]:
     return near, lengths
 
 
-def _exact(points: Points, start: int, near: torch.Tensor) -> torch.Tensor:
-    """Scaled distances in float64 from rows start.. to their candidates, by differences."""
+def _exact(points: Points, rows: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+    """Scaled distances in float64 from `rows` (R,) to their candidates `near` (R, C), by differences."""
     width = points.source.shape[1]
+    wide = points.source.dtype == torch.float64  # whose squares may leave the range of float64
     out = torch.empty(near.shape, dtype=torch.float64, device=near.device)
     step = max(1, (_COORDINATES if near.device.type == "cpu" else 1 << 26) // (near.shape[1] * width))
     for low in range(0, len(near), step):
-        part = near[low : low + step]
-        gap = points.source.index_select(0, part.reshape(-1)).double().view(*part.shape, width)
-        gap.sub_(points.source[start + low : start + low + len(part), None]).mul_(points.scale)
-        torch.linalg.vector_norm(gap, dim=2, out=out[low : low + step])
-    return out
+        part = slice(low, low + step)
+        gap = points.source.index_select(0, near[part].reshape(-1)).double().view(*near[part].shape, width)
+        gap.sub_(points.source.index_select(0, rows[part])[:, None])
+        if wide:
+            gap.mul_(points.scale)
+        torch.linalg.vector_norm(gap, dim=2, out=out[part])
+    return out if wide else out.mul_(points.scale)

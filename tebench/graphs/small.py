@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from tebench.errors import InputError
-from tebench.graphs.checks import as_tensor, give_back, true_places
+from tebench.graphs.checks import as_tensor, give_back, least_first, true_places
 from tebench.graphs.operands import full_precision
 from tebench.graphs.prim import batched_trees, pack
 
@@ -152,22 +151,14 @@ def _in_order(edges: torch.Tensor, squared: torch.Tensor) -> tuple[torch.Tensor,
     """Each patch's edges as (i, j) with i < j and lengths, sorted by length, i, j; the missing ones last, length 0."""
     count = edges.shape[1] + 1
     pair = torch.minimum(edges[..., 0], edges[..., 1]) * count + torch.maximum(edges[..., 0], edges[..., 1])
-    rank = _least_first(squared, "argsort")
+    rank = least_first(squared, "argsort")
     squared, pair = squared.gather(1, rank), pair.gather(1, rank)
     # Ties share a level, so that sorting level and pair in one number puts them in order of their pairs.
     level = (squared[:, 1:] != squared[:, :-1]).cumsum(1) * (count * (count + 1))
     pair[:, 1:] += level
-    pair = _least_first(pair, "sort")
+    pair = least_first(pair, "sort")
     pair[:, 1:] -= level
     missing = squared.isinf()
     low = torch.div(pair, count, rounding_mode="floor")
     edges = torch.stack([low, pair - low * count], 2).masked_fill_(missing[..., None], -1)
     return edges, squared.masked_fill_(missing, 0.0).sqrt_()
-
-
-def _least_first(values: torch.Tensor, how: str) -> torch.Tensor:
-    """Each row sorted ("sort"), or the places that sort it ("argsort"); equal values in any order."""
-    if values.device.type == "cpu":  # numpy is several times faster
-        return torch.from_numpy(getattr(np, how)(values.numpy(), 1))
-    values, places = values.sort(1)
-    return values if how == "sort" else places
