@@ -104,22 +104,25 @@ def locked(path: Path):
         lock.acquire()
     except OSError as error:
         raise InputError(f"cannot lock {path}: {error.strerror or error}. Choose a writable folder.") from error
+    file = Path(f"{path}.lock")
     try:
-        _say_who(Path(f"{path}.lock"))
+        _note(file, {"host": socket.gethostname(), "pid": os.getpid(), "since": round(time.time())})
         yield
     finally:
+        _note(file, None)
         lock.release()
 
 
-def _say_who(file: Path) -> None:
-    """Note in our own lock file who holds it; where the lock has content of its own, that stays."""
+def _note(file: Path, holder: dict | None) -> None:
+    """Say in our own lock file who holds it; only a killed holder's note stays. Content of the lock's own stays too."""
     # "r+": the lock is the file's, so it must stay the same file.
     with contextlib.suppress(OSError), open(file, "r+", encoding="utf-8") as note:
         known = note.read(1)
         if not known or known == "{":
             note.seek(0)
             note.truncate()
-            json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": round(time.time())}, note)
+            if holder:
+                json.dump(holder, note)
 
 
 @dataclass(frozen=True)

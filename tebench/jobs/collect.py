@@ -64,6 +64,8 @@ def _truth(config: dict, world: World, own: Path | None):
     """(ground truth of the world's encoders and tasks, "") or (None, why there is none)."""
     from tebench.evaluation import groundtruth
 
+    if len(world.encoders) < 3:
+        return None, f"a ranking needs at least 3 encoders, got {len(world.encoders)}."
     try:
         protocol = config["protocol"]["name"] if own else protocol_name(config)
         truth = groundtruth.read(own or ground_truth_file(config), protocol=protocol)

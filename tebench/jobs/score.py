@@ -139,7 +139,9 @@ def scores_frame(world: World, requests: list[Request], found: dict, truth, pres
                 cells += elsewhere(request, cells, list(world.encoders), truth)
         rows += [cell for cell in cells if any(request.matches(cell) for request in requests)]
     for cell in rows:
-        cell["pool"] = Pool(world.pool, world.encoders).id if get(cell["metric"]).pool_dependent else ""
+        # Fewer than three encoders are no pool: job=collect lists their scores, nothing ranks them.
+        ranked = get(cell["metric"]).pool_dependent and len(world.encoders) > 2
+        cell["pool"] = Pool(world.pool, world.encoders).id if ranked else ""
         if cell["status"] == "failed":
             log.warning("%s failed on %s / %s: %s", cell["metric"], cell["task"], cell["encoder"], cell["reason"])
     # Cells come computed or from disk, where keys are sorted: one order of columns for both.

@@ -1,0 +1,253 @@
+"""The grid from its files: partial, failed, running, damaged; and the tables of what is there."""
+
+import json
+import subprocess
+import sys
+import time
+
+import own_world
+import pandas as pd
+import pytest
+import tiny_world
+
+from tebench import failures, grid_state, storage
+from tebench.errors import InputError, TebenchError
+from tebench.jobs import collect, extract, finetune, score, status
+from tebench.world import resolve
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch, scratch_registry):
+    tiny_world.install(monkeypatch.setattr)
+    for made in (tiny_world.spread, tiny_world.fussy):
+        assert made.__name__ in scratch_registry._METRICS
+    monkeypatch.chdir(tmp_path)
+
+    def config(job, *changes, metric="spread"):
+        given = {change.split("=", 1)[0] for change in changes}
+        small = [a for a in tiny_world.SMALL if a.split("=", 1)[0] not in {"plugins", *given}]
+        if job not in ("score", "status", "collect"):
+            small.remove("job.beside=[]")
+        return own_world.compose(
+            f"job={job}", f"metric={metric}", *small, *changes, f"cache={tmp_path / 'cache'}", "output=out"
+        )
+
+    return config
+
+
+def states(config):
+    return {state.name: state for state in status.states_of(config, resolve(config))}
+
+
+def counts(config):
+    return {name: state.state for name, state in states(config).items()}
+
+
+def test_an_empty_cache_is_missing_and_says_why(tiny, capsys):
+    status.run(tiny("status", "job.seeds=[0]", "job.shown=1"))
+    out = capsys.readouterr().out
+    assert "missing (6)" in out and "no sample of this task is drawn yet" in out and "and 5 more" in out
+    table = pd.read_csv("out/status.csv")
+    assert tuple(table.columns) == grid_state.COLUMNS and set(table["state"]) == {"missing"} and len(table) == 6
+
+
+def test_a_partial_grid_then_the_whole(tiny, capsys):
+    extract.run(tiny("extract", "encoders=[tiny]"))
+    finetune.run(tiny("finetune", "encoders=[tiny]", "job.seeds=[0]"))
+    score.run(tiny("score", "encoders=[tiny]", "job.tables=false"))
+    assert counts(tiny("status", "job.seeds=[0,1]")) == {
+        "extract blobs / tiny": "done",
+        "extract blobs / other": "missing",
+        "finetune blobs / tiny seed 0": "done",
+        "finetune blobs / other seed 0": "missing",
+        "finetune blobs / tiny seed 1": "missing",
+        "finetune blobs / other seed 1": "missing",
+        "score blobs / tiny spread": "done",
+        "score blobs / other spread": "missing",
+    }
+    capsys.readouterr()
+    collect.run(tiny("collect", "job.ground_truth=true", "job.seeds=[0]"))
+    out = capsys.readouterr().out
+    assert "scores: 1 of 2 there" in out and "fine-tuning rows: 1 of 2 there" in out
+    assert "score blobs / other spread: its features are not there" in out and "no correlation table" in out
+    scores = pd.read_csv("out/scores.csv").set_index("encoder")
+    assert scores["status"].to_dict() == {"tiny": "ok", "other": "missing"}
+    assert "its features are not there" in scores.loc["other", "reason"]
+    assert pd.read_csv("out/starter.csv")["encoder"].tolist() == ["tiny"]
+    assert len(pd.read_csv("out/not_there.csv")) == 3
+
+    score.run(tiny("score", "job.tables=false"))
+    finetune.run(tiny("finetune", "job.seeds=[0]"))
+    collect.run(tiny("collect", "job.ground_truth=true", "job.seeds=[0]"))
+    assert "nothing is missing" in capsys.readouterr().out
+    assert set(counts(tiny("status", "job.seeds=[0]", "job.verify=true")).values()) == {"done"}
+
+
+def test_a_fusion_waits_for_its_parts(tiny, capsys):
+    score.run(tiny("score", "encoders=[tiny,third]", "job.tables=false", metric="grtd_lbtc"))
+    collect.run(tiny("collect", "encoders=[tiny,other,third]", metric="grtd_lbtc"))
+    scores = pd.read_csv("out/scores.csv").set_index("encoder")
+    assert scores["metric"].unique().tolist() == ["grtd_lbtc"]
+    assert scores["status"].to_dict() == {"tiny": "ok", "other": "missing", "third": "ok"}
+    assert scores.loc["tiny", "reason"] == "pool without other"
+
+
+def test_a_failed_score_stands_until_it_is_asked_for_again(tiny, monkeypatch):
+    config = tiny("score", "job.tables=false", metric="fussy")
+    with pytest.raises(InputError, match="2 of 2 cells failed"):
+        score.run(config)
+    state = states(tiny("status", metric="fussy"))["score blobs / tiny fussy"]
+    assert state.state == "failed" and "ZeroDivisionError: none of these features please me" in state.detail
+    assert "retry=true tries it again" in state.detail
+    collect.run(tiny("collect", metric="fussy"))
+    assert pd.read_csv("out/scores.csv")["status"].tolist() == ["failed", "failed"]
+
+    calls = []
+    from tebench import cells
+
+    real = cells.compute
+    monkeypatch.setattr("tebench.score_grid.compute", lambda *given: calls.append(given) or real(*given))
+    with pytest.raises(InputError, match="retry=true"):
+        score.run(config)
+    assert not calls, "a failure that stands is not computed again"
+    with pytest.raises(InputError, match="2 of 2 cells failed"):
+        score.run({**config, "retry": True})
+    assert len(calls) == 2
+
+
+def test_failed_extraction_and_fine_tuning_are_on_record_and_retried_on_request(tiny, monkeypatch):
+    given = "tasks=[broken,blobs]", "benchmark.tasks=[broken,blobs]"
+    config = tiny("finetune", *given, "encoders=[tiny]", "job.seeds=[0]")
+    with pytest.raises(SystemExit):
+        finetune.run(config)
+    found = states(tiny("status", *given, "encoders=[tiny]", "job.seeds=[0]", "job.parts=[finetune]"))
+    assert found["finetune blobs / tiny seed 0"].state == "done"
+    failed = found["finetune broken / tiny seed 0"]
+    assert failed.state == "failed" and "RuntimeError: this case cannot be loaded" in failed.detail
+    loads = []
+    monkeypatch.setattr(
+        "tebench.finetuning.cell._task", lambda *a: loads.append(a) or (_ for _ in ()).throw(OSError(5))
+    )
+    with pytest.raises(SystemExit):
+        finetune.run(config)
+    assert not loads
+    with pytest.raises(SystemExit):
+        finetune.run({**config, "retry": True})
+    with pytest.raises(SystemExit):
+        finetune.run(config)
+    assert len(loads) == 2, "an error of the machine (OSError) is tried again without being asked"
+
+    extract.run(tiny("extract"))
+    one = next(iter(states(tiny("status")).values()))
+    folder = grid_state.Path(one.path)
+    (folder / "manifest.json").unlink()
+    calls = []
+
+    def broken(*_):
+        calls.append(1)
+        raise ValueError("odd network")
+
+    monkeypatch.setattr("tebench.features.extraction._build", broken)
+    for _ in range(2):
+        with pytest.raises((ValueError, TebenchError), match="odd network"):
+            extract.run(tiny("extract"))
+    state = states(tiny("status"))[one.name]
+    assert len(calls) == 1 and state.state == "failed" and "ValueError: odd network" in state.detail
+    monkeypatch.undo()
+
+
+def test_damaged_files_are_named_and_not_counted_as_done(tiny, caplog):
+    score.run(tiny("score", "job.tables=false"))
+    finetune.run(tiny("finetune", "job.seeds=[0]"))
+    config = tiny("status", "job.seeds=[0]", "job.verify=true")
+    before = states(config)
+    features = grid_state.Path(before["extract blobs / tiny"].path) / "features.safetensors"
+    run, cell = (grid_state.Path(before[name].path) for name in (
+        "finetune blobs / tiny seed 0", "score blobs / other spread",
+    ))  # fmt: skip
+    content = bytearray(features.read_bytes())
+    content[-1] ^= 1
+    features.write_bytes(content)
+    run.write_text(run.read_text().replace('"value": ', '"value": 1'))
+    cell.write_text("{")
+    after = states(config)
+    assert "features.safetensors is damaged" in after["extract blobs / tiny"].detail
+    assert "does not match its own digest" in after["finetune blobs / tiny seed 0"].detail
+    assert "damaged, computed again" in after["score blobs / other spread"].detail
+    changed = {name for name in after if after[name].state != "done"}
+    assert changed == {
+        "extract blobs / tiny", "finetune blobs / tiny seed 0",
+        "score blobs / other spread", "score blobs / tiny spread",
+    }  # fmt: skip
+    collect.run(tiny("collect", "job.ground_truth=true", "job.seeds=[0]"))
+    assert pd.read_csv("out/starter.csv")["encoder"].tolist() == ["other"]
+
+
+def test_running_is_known_by_the_lock_and_its_note(tiny, tmp_path):
+    extract.run(tiny("extract"))
+    config = tiny("status", "job.parts=[extract]")
+    name = "extract blobs / tiny"
+    folder = grid_state.Path(states(config)[name].path)
+    (folder / "manifest.json").rename(tmp_path / "kept")
+    lock, cases = folder.parent / f".{folder.name}", folder.parent / f".{folder.name}.cases"
+    program = (
+        "import sys, time; from tebench import storage\n"
+        f"with storage.locked(storage.Path({str(lock)!r})): print('held', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    state = states(config)[name]
+    assert state.state == "running" and f"lock held by process {process.pid} on " in state.detail
+    process.kill()
+    process.wait()
+    cases.mkdir()
+    (cases / "00000.safetensors").write_bytes(b"x")
+    state = states(config)[name]
+    assert state.state == "missing" and "interrupted, a rerun goes on from 1 of 3 cases" in state.detail
+    # A lock left on another host, which this file system may not show: the partial file's age decides.
+    storage.write_json(storage.Path(f"{lock}.lock"), {"host": "elsewhere", "pid": 7, "since": time.time()})
+    state = states(config)[name]
+    assert state.state == "running" and "left by process 7 on elsewhere, judged by age" in state.detail
+    assert states(tiny("status", "job.parts=[extract]", "job.fresh=0"))[name].state == "missing"
+
+
+def test_bad_options_are_named(tiny):
+    for change, words in (
+        ("job.parts=[rank]", "job.parts must be a list out of extract, finetune, score"),
+        ("job.fresh=-1", "job.fresh must be minutes >= 0"),
+        ("job.seeds=[]", "job.seeds must be a list"),
+    ):
+        with pytest.raises(InputError, match=words.replace("[", r"\[")):
+            status.run(tiny("status", change))
+
+
+def test_status_is_light(tmp_path):
+    code = (
+        "import sys; sys.argv[1:] = ['status', 'cache=cache'];"
+        "from tebench.cli import main; main();"
+        "print({'torch', 'pandas', 'matplotlib', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip().endswith("set()"), done.stderr
+
+
+def test_records_of_failures_are_verified(tmp_path, caplog):
+    path = failures.path_for(tmp_path / "a.json")
+    failures.record(path, {"task": "t"}, ValueError("why"))
+    found = failures.read(path)
+    assert found["error"] == "ValueError: why" and not found["transient"] and failures.standing(path, False)
+    assert failures.standing(path, True) is None
+    path.write_text(json.dumps({**json.loads(path.read_text()), "error": "other"}))
+    assert failures.read(path) is None and "not trusted" in caplog.text
+    try:
+        try:
+            raise OSError("disk")
+        except OSError as error:
+            raise InputError("cannot write") from error
+    except InputError as error:
+        assert failures.transient(error)
+    assert failures.transient(MemoryError()) and not failures.transient(RuntimeError())
+    assert failures.transient_name("OutOfMemoryError") and failures.transient_name("FileNotFoundError")
+    assert not failures.transient_name("ValueError") and not failures.transient_name("InputError")
