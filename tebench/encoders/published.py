@@ -14,9 +14,14 @@ from tebench.errors import AssetError
 
 PINNED: dict[str, str] = {
     "ssl_mae": "653e9d8063f7a944dc8f4e99113a97b785f06e8bb537a4f905ddf8f5189901b7",
+    "ssl_genesis": "13dee619224a920ac8b88d2356789280d7d6c59137b4b49680dce4c596cf4d02",
     "ssl_volume_fusion": "b3f18cfded0a69fa9792cb1c8988786299c9ab6d237167298f8093b4afeef248",
     "ssl_simclr": "5df2063b061a87e5d2a5956dfdde28183f62756af96550b66a1365503ec3ef07",
+    "ssl_voco": "6432244a2645c9c10a160838601458394e0e1235b9fb65e78f581e4b0c990071",
     "ssl_swin": "aaa4d14733a3c694af2b3ec7f24a3f7c218c0b969608c82baad955256ed6637e",
+    "ssl_spark": "97bfa9a907536e9c873f9676c8766ccd2a778e18e3755338437e6d38a3877b80",
+    "ssl_mae_short": "5617ee4e4e9f32c168318634794bec3c8f1ecc3ba3b244fd8e96d5cd369073d7",
+    "ssl_simclr_short": "268bd8d2e0c394e092b53ecbec4b5cc887f9e357d95d66b90bf014f1fc068f42",
 }
 
 
