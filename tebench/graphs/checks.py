@@ -52,23 +52,28 @@ def give_back(like, *results: torch.Tensor) -> tuple:
     return tuple(result.cpu().numpy() for result in results)
 
 
+def on_cpu(device: torch.device) -> bool:
+    """Whether numpy can share a tensor's memory; elsewhere the same is done by torch alone, in larger pieces."""
+    return device.type == "cpu"
+
+
 def true_places(mask: torch.Tensor) -> torch.Tensor:
     """Flat indices of the true elements, ascending."""
-    if mask.device.type == "cpu":  # numpy scans flags about five times faster
+    if on_cpu(mask.device):  # numpy scans flags about five times faster
         return torch.from_numpy(np.flatnonzero(mask.numpy()))
     return mask.reshape(-1).nonzero().squeeze(1)
 
 
 def least_places(values: torch.Tensor) -> torch.Tensor:
     """Place of the least value of each row."""
-    if values.device.type == "cpu":  # numpy is several times faster
+    if on_cpu(values.device):  # numpy is several times faster
         return torch.from_numpy(values.numpy().argmin(1))
     return values.argmin(1)
 
 
 def least_first(values: torch.Tensor, how: str) -> torch.Tensor:
     """Each row sorted ("sort"), or the places that sort it ("argsort"); equal values in any order."""
-    if values.device.type == "cpu":  # numpy is several times faster
+    if on_cpu(values.device):  # numpy is several times faster
         return torch.from_numpy(getattr(np, how)(values.numpy(), 1))
     values, places = values.sort(1)
     return values if how == "sort" else places

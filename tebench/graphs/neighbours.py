@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from tebench.errors import InputError
-from tebench.graphs.checks import as_tensor, give_back, least_first, true_places
+from tebench.graphs.checks import as_tensor, give_back, least_first, on_cpu, true_places
 from tebench.graphs.equal_rows import distinct_rows
 from tebench.graphs.operands import Points, full_precision, rows_of
 
@@ -87,7 +87,7 @@ def _search(points: Points, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     length = -(-count // GROUP**2) * GROUP**2  # whole groups of groups
     columns = points.columns(None, points.mean(), length)
     wanted = min(k + _SPARE, count - 1) if points.certified else k
-    step = max(32, min(_BLOCK // length, 512 if device.type == "cpu" else 4096))
+    step = max(32, min(_BLOCK // length, 512 if on_cpu(device) else 4096))
     buffer = torch.empty(min(step, count), length, device=device)
     indices = torch.empty(count, k, dtype=torch.int64, device=device)
     distances = torch.empty(count, k, dtype=torch.float64, device=device)
@@ -123,7 +123,7 @@ def _smallest(values: torch.Tensor, wanted: int) -> torch.Tensor:
     """Places of the `wanted` smallest values of each row, in any order."""
     if wanted >= values.shape[1]:
         return torch.arange(values.shape[1], device=values.device).expand(values.shape)
-    if values.device.type == "cpu":  # numpy's partition is several times faster than topk
+    if on_cpu(values.device):  # numpy's partition is several times faster than topk
         return torch.from_numpy(np.argpartition(values.numpy(), wanted - 1, axis=1)[:, :wanted])
     return values.topk(wanted, 1, largest=False, sorted=False).indices
 
@@ -181,7 +181,7 @@ def _exact(points: Points, rows: torch.Tensor, near: torch.Tensor) -> torch.Tens
     width = points.source.shape[1]
     wide = points.source.dtype == torch.float64  # whose squares may leave the range of float64
     out = torch.empty(near.shape, dtype=torch.float64, device=near.device)
-    step = max(1, (_COORDINATES if near.device.type == "cpu" else 1 << 26) // (near.shape[1] * width))
+    step = max(1, (_COORDINATES if on_cpu(near.device) else 1 << 26) // (near.shape[1] * width))
     for low in range(0, len(near), step):
         part = slice(low, low + step)
         gap = points.source.index_select(0, near[part].reshape(-1)).double().view(*near[part].shape, width)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from tebench.graphs.checks import on_cpu
+
 _ROWS = 512  # rows prepared at a time, so that their temporaries stay in the cache
 _PAIRS = 128  # pairs compared at a time, likewise
 FAR = 1e30  # squared norm of a padding row: beyond every limit, and two of them are still finite in float32
@@ -88,7 +90,7 @@ class Points:
         """Scaled distances (float64) of pairs of rows, by differences of the source in `dtype`."""
         if self.source.dtype == torch.float64:
             dtype = torch.float64
-        step = _PAIRS if first.device.type == "cpu" else 1 << 16
+        step = _PAIRS if on_cpu(first.device) else 1 << 16
         out = torch.empty(len(first), dtype=dtype, device=first.device)
         for start in range(0, len(first), step):
             part = slice(start, start + step)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from tebench.errors import InputError
-from tebench.graphs.checks import as_tensor, give_back, in_order
+from tebench.graphs.checks import as_tensor, give_back, in_order, on_cpu
 
 
 def tree_of_matrix(weights):
@@ -44,7 +44,7 @@ def _check_symmetric(matrix: torch.Tensor) -> None:
 
 def dense_tree(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The core of `tree_of_matrix`: unordered edges, lengths; trusts its input."""
-    if weights.device.type != "cpu":
+    if not on_cpu(weights.device):
         # One kernel launch for each vertex and operation would cost more than Boruvka's few rounds.
         from tebench.graphs.boruvka import forest_of_edges
 
@@ -121,7 +121,7 @@ def batched_trees(packed: torch.Tensor, mask: torch.Tensor | None) -> tuple[torc
 
 def _places_of_least(keys: torch.Tensor, out: torch.Tensor) -> None:
     """Fills out with the place of the least non-negative key of each row; any place where there is none."""
-    if keys.device.type == "cpu":  # numpy is several times faster; unsigned, -1 is the largest number
+    if on_cpu(keys.device):  # numpy is several times faster; unsigned, -1 is the largest number
         np.argmin(keys.numpy().view(np.uint64), 1, out=out.numpy())
     else:
         torch.argmin(keys.masked_fill(keys < 0, torch.iinfo(torch.int64).max), 1, out=out)

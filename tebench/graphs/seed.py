@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import torch
 
-from tebench.graphs.checks import least_places
+from tebench.graphs.checks import least_places, on_cpu
 from tebench.graphs.operands import Points, rows_of
 
 SHARE = 0.7  # of N points N ** 0.7 are sample points: one in 16 at 10,000, one in 32 at 100,000
@@ -105,7 +105,7 @@ def _filled(order: torch.Tensor) -> torch.Tensor:
 def _nearest(columns: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
     """Row of `sample` nearest to each of `columns`, by the float32 product (any choice gives a valid seed)."""
     left = rows_of(sample).T
-    chunk = max(1, (_ELEMENTS if columns.device.type == "cpu" else 64 * _ELEMENTS) // len(sample))
+    chunk = max(1, (_ELEMENTS if on_cpu(columns.device) else 64 * _ELEMENTS) // len(sample))
     # The row's own norm shifts all its distances alike, so it does not matter which operand carries it.
     return torch.cat([least_places(columns[at : at + chunk] @ left) for at in range(0, len(columns), chunk)])
 

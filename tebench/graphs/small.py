@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tebench.errors import InputError
-from tebench.graphs.checks import as_tensor, give_back, least_first, true_places
+from tebench.graphs.checks import as_tensor, give_back, least_first, on_cpu, true_places
 from tebench.graphs.operands import full_precision
 from tebench.graphs.prim import batched_trees, pack
 
@@ -35,7 +35,7 @@ def small_trees(points, mask=None):
     if mask is not None and bool(mask.all()):
         mask = None
     patches, count, width = tensor.shape
-    wide = 1 if tensor.device.type == "cpu" else 64
+    wide = 1 if on_cpu(tensor.device) else 64
     sizes = (_TREES // count**2, _BLOCK // count**2, _BLOCK // (count * width))
     batch, block, step = (min(max(1, wide * size), patches) for size in sizes)
     # A few buffers throughout: fresh memory of this size costs more than the arithmetic.
@@ -131,7 +131,7 @@ def _equal_points(points: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
 
 def _first_true(flags: torch.Tensor) -> torch.Tensor:
     """Index of the first true element along the last axis."""
-    if flags.device.type == "cpu":  # numpy stops at it
+    if on_cpu(flags.device):  # numpy stops at it
         return torch.from_numpy(flags.numpy().argmax(-1))
     return flags.to(torch.int8).argmax(-1)
 
@@ -140,7 +140,7 @@ def _by_differences(points: torch.Tensor, places: torch.Tensor, out: torch.Tenso
     """Writes squared lengths by differences of the given points to flat `places` of `out`."""
     count, width = points.shape[1:]
     rows = points.reshape(-1, width)
-    for part in places.split(1024 if out.device.type == "cpu" else 1 << 16):
+    for part in places.split(1024 if on_cpu(out.device) else 1 << 16):
         row = torch.div(part, count, rounding_mode="floor")
         other = row - row % count + part % count
         gap = rows.index_select(0, row).double().sub_(rows.index_select(0, other))

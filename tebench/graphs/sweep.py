@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from tebench.graphs.checks import true_places
+from tebench.graphs.checks import on_cpu, true_places
 from tebench.graphs.kept_pairs import KeptPairs, rounded_apart
 from tebench.graphs.operands import Points, far_row, rows_of
 from tebench.graphs.seed import BASE, Seed
@@ -27,7 +27,7 @@ class Sweep:
         self.hang = torch.zeros(len(self.real), device=device)
         self.gap = torch.zeros(len(self.real), device=device)
         self.cuts = sorted({end for segment in seed.segments for end in segment})
-        self.tile = 1024 if device.type == "cpu" else 8192
+        self.tile = 1024 if on_cpu(device) else 8192
         self.buffer = torch.empty(self.tile * self.tile, device=device)
         self.upper = torch.ones(BASE, BASE, dtype=torch.bool, device=device).triu_(1)
         self._tighten()
