@@ -21,6 +21,8 @@ PINNED: dict[str, str] = {
     "ssl_swin": "aaa4d14733a3c694af2b3ec7f24a3f7c218c0b969608c82baad955256ed6637e",
     "ssl_spark": "97bfa9a907536e9c873f9676c8766ccd2a778e18e3755338437e6d38a3877b80",
     "ssl_mae_short": "5617ee4e4e9f32c168318634794bec3c8f1ecc3ba3b244fd8e96d5cd369073d7",
+    "ssl_genesis_short": "3a6e0261efbeefb666d7f7847945c64d4590e52e6fa73c984e847e030c13ca59",
+    "ssl_volume_fusion_short": "1757c48e5a2e850847f1d709447a9aa0cc931647d8f19be555f6f2d9a01ec123",
     "ssl_simclr_short": "268bd8d2e0c394e092b53ecbec4b5cc887f9e357d95d66b90bf014f1fc068f42",
 }
 
