@@ -30,7 +30,12 @@ def test_wheel_holds_configuration_baselines_and_rows(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"tebench"}
-    for name in ("conf/config.yaml", "baselines/logme.py", "leaderboard/ground_truth/starter.csv"):
+    for name in (
+        "conf/config.yaml",
+        "baselines/logme.py",
+        "leaderboard/ground_truth/starter.csv",
+        "encoders/weights_ssl/ssl_mae.json",
+    ):
         assert f"tebench/{name}" in names
     expected = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("conf/**/*.yaml")}
     assert {f"tebench/{name}" for name in expected} <= set(names)
