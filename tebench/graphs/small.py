@@ -122,11 +122,18 @@ def _equal_points(points: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
     first = _first_true(near) + torch.arange(0, patches * count, count, device=near.device)[:, None]
     itself = torch.arange(patches * count, device=near.device)
     alike = true_places(first.view(-1) != itself)
-    model = first.view(-1).index_select(0, alike)
-    rows = points.reshape(-1, width)
-    equal = (rows.index_select(0, alike) == rows.index_select(0, model)).all(1)
-    group = itself.scatter_(0, alike, torch.where(equal, model, alike)).view(patches, count)
+    rows, group = points.reshape(-1, width), itself
+    for part in alike.split(_pieces(points)):
+        model = first.view(-1).index_select(0, part)
+        equal = rows.index_select(0, part).sub_(rows.index_select(0, model)).abs_().amax(1) == 0
+        group.scatter_(0, part, torch.where(equal, model, part))
+    group = group.view(patches, count)
     return group[:, :, None] == group[:, None, :]
+
+
+def _pieces(points: torch.Tensor) -> int:
+    """How many pairs of rows to compare at a time: they stay in the cache of a CPU."""
+    return max(1, (_BLOCK // 2 if on_cpu(points.device) else 1 << 24) // points.shape[2])
 
 
 def _first_true(flags: torch.Tensor) -> torch.Tensor:
@@ -140,7 +147,7 @@ def _by_differences(points: torch.Tensor, places: torch.Tensor, out: torch.Tenso
     """Writes squared lengths by differences of the given points to flat `places` of `out`."""
     count, width = points.shape[1:]
     rows = points.reshape(-1, width)
-    for part in places.split(1024 if on_cpu(out.device) else 1 << 16):
+    for part in places.split(_pieces(points)):
         row = torch.div(part, count, rounding_mode="floor")
         other = row - row % count + part % count
         gap = rows.index_select(0, row).double().sub_(rows.index_select(0, other))

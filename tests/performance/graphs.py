@@ -1,5 +1,7 @@
 """Trees and neighbours against one matrix product, public packages and memory. Run through benchmark.py."""
 
+import statistics
+import time
 from importlib.metadata import version
 
 import torch
@@ -9,11 +11,23 @@ from forked import measure
 from tebench.graphs import emst, knn, small_trees
 
 TITLE = "Graphs: minimum spanning trees and nearest neighbours"
-NOTE = (
-    "One pass = 2 N^2 D float32 operations at the rate of the same run; N(N-1)/2 distances are half a pass. "
-    "CPU seconds of one thread, medians of five calls. MB: peak resident memory above the points. "
-    "`certified`: edges or neighbours decided in float64 from the values as given."
-)
+NOTE = """\
+One pass = 2 N^2 D float32 operations at the rate of the same run; N(N-1)/2 distances are half a pass. CPU seconds of
+one thread, medians of five calls (three at 50,000 points and of neighbours; one at 100,000). MB: peak resident memory
+above the points. `certified`: edges or neighbours decided in float64 from the values as given. Points are simulated;
+`convolutional`: random convolutions of a smooth random volume.
+
+Small trees: one batched call against a Python loop over the patches, on the same float64 array. The loop calls
+`scipy.sparse.csgraph.minimum_spanning_tree` on `squareform(pdist(patch))` or on `cdist(patch, patch)`, whichever is
+faster here, and reads edges and lengths from the result; `cells`: patches with equal rows, as voxels of one feature
+cell give (16 rows of 4 values). In brackets: the factor that would be left to the float64 products of the batch alone.
+
+On a GPU the same code runs (branches differ in the size of pieces and in numpy's share, see `on_cpu` in
+`tebench/graphs/checks.py`; a test takes the other branches on the CPU). From reading, not from measuring: no loop
+moves points or distances to the host. The host waits for the number of pairs that each 8192 x 8192 tile of a sweep
+kept, for the number of components in each of Boruvka's rounds (at most log2 N), and holds the single linkage of the
+N^0.7 sample points, a Python loop (about 3,000 steps at N = 100,000). The stretches below 8192 points are many small
+products, so small N will be bound by kernel launches there."""
 FAMILIES = ("gaussian", "clustered", "low rank", "rectified", "convolutional", "near duplicates", "background")
 
 
@@ -44,11 +58,17 @@ def points(family: str, count: int, width: int) -> torch.Tensor:
 
 
 def tree_row(family: str, count: int, width: int, certified: bool, repeats: int = 5) -> dict:
+    """repeats: 0: time the one call whose memory is measured."""
     x = points(family, count, width)
     row = {"what": "emst certified" if certified else "emst", "points": family, "N": count, "D": width}
-    row |= passes(lambda: emst(x, certified=certified), count, width, repeats)
-    few = points("gaussian", 2000, width)
+    few, before = points("gaussian", 2000, width), product_rate(width)
     answer = measure(lambda: emst(x, certified=certified)[1].sum().item(), warm=lambda: emst(few), limit=3000)
+    if repeats:
+        row |= passes(lambda: emst(x, certified=certified), count, width, repeats)
+    else:
+        rate = (before + product_rate(width)) / 2
+        row |= {"seconds": round(answer["seconds"], 2), "GFLOP/s": round(rate / 1e9)}
+        row["passes"] = round(answer["seconds"] * rate / (2 * count**2 * width), 3)
     return row | {"MB": round(answer["peak_mb"])}
 
 
@@ -57,17 +77,35 @@ def rows():
     for certified in (False, True):
         for family in FAMILIES:
             yield tree_row(family, 20_000, 320, certified)
-        for count, width, repeats in ((50_000, 320, 2), (20_000, 32, 5), (50_000, 32, 3), (2_000, 320, 15)):
+        for count, width, repeats in ((50_000, 320, 3), (20_000, 32, 5), (50_000, 32, 3), (2_000, 320, 15)):
             yield tree_row("gaussian", count, width, certified, repeats)
-    yield tree_row("gaussian", 100_000, 320, True, 1)
+    yield tree_row("gaussian", 100_000, 320, True, 0)
+    yield device_row()
     yield from peer_rows()
     for k in (10, 50):
         for certified in (False, True):
             x = points("gaussian", 20_000, 320)
             row = {"what": f"knn k={k}{' certified' if certified else ''}", "points": "gaussian", "N": 20_000, "D": 320}
-            yield row | passes(lambda x=x, k=k, c=certified: knn(x, k, certified=c), 20_000, 320)
-    for patches, size, width in ((300, 16, 32), (300, 32, 32), (300, 64, 32), (300, 16, 320), (300, 64, 320)):
-        yield small_row(patches, size, width)
+            yield row | passes(lambda x=x, k=k, c=certified: knn(x, k, certified=c), 20_000, 320, 3)
+    for width in (32, 320):
+        for patches, size in ((50, 16), (300, 16), (300, 32), (300, 64)):
+            yield small_row("gaussian", patches, size, width)
+    yield small_row("cells", 300, 16, 320)
+
+
+def device_row() -> dict:
+    """The tree of 100,000 points on a GPU, wall seconds, where there is one."""
+    row = {"what": "emst certified on a GPU", "points": "gaussian", "N": 100_000, "D": 320}
+    if not torch.cuda.is_available():
+        return row | {"factor": "not measured: no GPU in this machine"}
+    x, seconds = points("gaussian", 100_000, 320).cuda(), []
+    for _ in range(4):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        emst(x)
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return row | {"seconds": round(statistics.median(seconds[1:]), 3), "factor": torch.cuda.get_device_name()}
 
 
 def peer_rows():
@@ -83,23 +121,33 @@ def peer_rows():
     yield row | {"GFLOP/s": round(rate / 1e9), "factor": f"{theirs / ours:.0f} x emst"}
 
 
-def small_row(patches: int, size: int, width: int) -> dict:
-    """Batched small trees against a Python loop of scipy calls that gives the same edges and lengths."""
+def small_row(kind: str, patches: int, size: int, width: int) -> dict:
+    """Batched small trees against a Python loop of scipy calls that gives edges and lengths too."""
     from scipy.sparse.csgraph import minimum_spanning_tree
-    from scipy.spatial.distance import pdist, squareform
+    from scipy.spatial.distance import cdist, pdist, squareform
 
-    x = points("gaussian", patches * size, width).view(patches, size, width)
-    array = x.double().numpy()
+    x = points("gaussian", patches * size, width).double().view(patches, size, width)
+    if kind == "cells":
+        x = x[:, torch.randint(0, 4, (size,), generator=torch.Generator().manual_seed(0))].contiguous()
+    array, product = x.numpy(), torch.empty(patches, size, size, dtype=torch.float64)
 
-    def loop():
+    def loop(distances):
         for patch in array:
-            minimum_spanning_tree(squareform(pdist(patch))).tocoo()
+            tree = minimum_spanning_tree(distances(patch)).tocoo()
+            assert len(tree.data) < size  # rows, columns and lengths of the edges
 
-    small_trees(x)
-    ours, theirs = [], []
-    for _ in range(7):
-        ours.append(timed(lambda: small_trees(x)))
-        theirs.append(timed(loop))
-    ours, theirs = sorted(ours)[3], sorted(theirs)[3]
-    row = {"what": f"small_trees, {patches} patches of {size}", "points": "gaussian", "N": patches * size, "D": width}
-    return row | {"seconds": round(ours, 5), "factor": f"scipy loop {theirs / ours:.1f} x"}
+    calls = {
+        "ours": lambda: small_trees(x),
+        "pdist": lambda: loop(lambda patch: squareform(pdist(patch))),
+        "cdist": lambda: loop(lambda patch: cdist(patch, patch)),
+        "product": lambda: torch.bmm(x, x.transpose(1, 2), out=product),
+    }
+    seconds = {name: [] for name in calls}
+    for _ in range(9):
+        for name, call in calls.items():
+            times = 5 if name in ("ours", "product") else 1
+            seconds[name].append(timed(lambda call=call, times=times: [call() for _ in range(times)]) / times)
+    ours, product, theirs = (statistics.median(seconds[name]) for name in ("ours", "product", "pdist"))
+    theirs = min(theirs, statistics.median(seconds["cdist"]))
+    row = {"what": f"small_trees, {patches} patches of {size}", "points": kind, "N": patches * size, "D": width}
+    return row | {"seconds": round(ours, 5), "factor": f"scipy loop {theirs / ours:.1f} x ({theirs / product:.0f} x)"}
