@@ -8,7 +8,7 @@ from pathlib import Path
 from tebench import storage
 from tebench.assets import catalogue as assets
 from tebench.errors import InputError
-from tebench.tasks import case_store
+from tebench.tasks import case_store, leakage
 from tebench.tasks.base import Case, Task
 from tebench.tasks.source import Source
 from tebench.tasks.virtual import Variation, generator, simulate
@@ -70,6 +70,8 @@ class TaskRecipe:
         facts = {
             **self.facts,
             "packages": self.packages(),
+            "training_images": [leakage.image_id(source.package, source.image) for source in self.train],
+            "test_images": [leakage.image_id(source.package, source.image) for source in self.test],
             "spacing_mm": self.spacing,
             "n_real_training_images": len(self.train),
             "n_real_test_images": len(self.test),
