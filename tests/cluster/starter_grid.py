@@ -33,7 +33,12 @@ SMALL = [
 METRICS = "metric=[grtd_lbtc,logme]"
 SWEEPS = {
     "extract": [f"encoders={SWEPT['encoders']}", f"tasks={SWEPT['tasks']}"],
-    "finetune": [f"encoders={SWEPT['encoders']}", "job.seeds=[0],[1]", "tasks=[tissue]", "protocol.steps=4"],
+    "finetune": [
+        f"encoders={SWEPT['encoders']}",
+        "job.seeds=[0],[1]",
+        f"tasks=[{','.join(TASKS)}]",
+        "protocol.steps=4",
+    ],
     "score": [f"encoders={SWEPT['encoders']}", "metric=[grtd_lbtc],[logme]", f"tasks=[{','.join(TASKS)}]"],
 }
 WHOLE = [f"encoders=[{','.join(ENCODERS)}]", f"tasks=[{','.join(TASKS)}]"]
@@ -70,7 +75,7 @@ def compare(folder: Path, seconds: int) -> bool:
             begin = time.monotonic()
             tebench(folder / where, "-m", job, *sweep, *launcher)
             took[where, job] = time.monotonic() - begin
-        tebench(folder / where, "collect", *WHOLE, METRICS, "protocol.steps=4")
+        tebench(folder / where, "collect", *WHOLE, METRICS, "protocol.steps=4", "seeds=[0,1]", "ground_truth=true")
         text = tebench(folder / where, "status", *WHOLE, METRICS, "protocol.steps=4", "seeds=[0,1]")
         print(f"\n{where}\n{text}", flush=True)
     rows = [(kind, *tally(folder, found)) for kind, found in KINDS.items()]
@@ -80,7 +85,7 @@ def compare(folder: Path, seconds: int) -> bool:
     for job in SWEEPS:
         print(f"{job}: {took['local', job]:.0f} s one after another here, {took['slurm', job]:.0f} s through Slurm")
     resumed = time_limit(folder, seconds)
-    same = resumed and all(n and n == equal for _, n, equal in rows)
+    same = resumed and all(n > 0 and n == equal for _, n, equal in rows)
     print("\nequal byte for byte" if same else "\nDIFFERENT", flush=True)
     return same
 

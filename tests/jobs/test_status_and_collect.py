@@ -251,3 +251,28 @@ def test_records_of_failures_are_verified(tmp_path, caplog):
     assert failures.transient(MemoryError()) and not failures.transient(RuntimeError())
     assert failures.transient_name("OutOfMemoryError") and failures.transient_name("FileNotFoundError")
     assert not failures.transient_name("ValueError") and not failures.transient_name("InputError")
+
+
+def test_a_whole_grid_gives_the_tables_of_the_score_job_byte_for_byte(tiny, tmp_path, capsys):
+    three = "encoders=[tiny,other,third]"
+    finetune.run(tiny("finetune", three, "job.seeds=[0,1]"))
+    score.run(tiny("score", three, "job.tables=false", metric="[spread,logme]"))
+    collect.run(tiny("collect", three, "job.ground_truth=true", "job.seeds=[0,1]", metric="[spread,logme]"))
+    assert "nothing is missing" in capsys.readouterr().out
+    names = ("scores.csv", "correlation.csv", "correlation.tex", "correlation.md")
+    collected = {name: (tmp_path / "out" / name).read_bytes() for name in names}
+    target = f"job.target={tmp_path / 'out' / 'starter.csv'}"
+    score.run(tiny("score", three, target, metric="[spread,logme]"))
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in names} == collected
+    # One cell less: its row stays, its metric is not ranked, the other metric is.
+    cell = next((tmp_path / "cache" / "cells" / "blobs" / "third").glob("spread-*.json"))
+    cell.unlink()
+    collect.run(tiny("collect", three, target, metric="[spread,logme]"))
+    out = capsys.readouterr().out
+    assert "scores: 5 of 6 there" in out and "score blobs / third spread" in out
+    table = pd.read_csv(tmp_path / "out" / "correlation.csv").set_index(["metric", "task"])
+    assert table.loc[("spread", "blobs"), "status"] == "missing"
+    assert "third" in table.loc[("spread", "blobs"), "reason"]
+    assert table.loc[("logme", "blobs"), "status"] in ("ok", "unreliable", "floor")
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert scores.set_index(["metric", "encoder"]).loc[("spread", "third"), "status"] == "missing"
