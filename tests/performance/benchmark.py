@@ -27,7 +27,7 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent.parent / "docs" / "performance"
-TOPICS = ("graphs", "growth")
+TOPICS = ("graphs", "growth", "moments")
 
 
 def machine() -> str:
