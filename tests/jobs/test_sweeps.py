@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import tiny_world
@@ -80,6 +81,19 @@ def test_what_is_swept_is_what_hydra_sweeps():
     with pytest.raises(InputError, match=r"job.tables=true in a sweep over tasks: .*'output=outputs/member-"):
         sweep.prepare(["-m", "tasks=[a],[b]", "job.tables=true"])
     assert sweep.asked(["--multirun"]) and sweep.asked(["hydra.mode=MULTIRUN"]) and not sweep.asked(["-c", "job"])
+
+
+def test_a_launchers_own_exit_passes_and_a_jobs_becomes_an_error(monkeypatch):
+    """submitit raises SystemExit(-1) inside the job when it requeues it; taken for a result, nothing would go on."""
+    config = SimpleNamespace(overrides=SimpleNamespace(task=["seed=1"]))
+    monkeypatch.setattr("hydra.core.hydra_config.HydraConfig.get", lambda: config)
+    with pytest.raises(SystemExit) as passed:
+        sweep.run_member(lambda: sys.exit(-1))
+    assert passed.value.code == -1
+    with pytest.raises(sweep.MemberError, match=r"\[seed=1\] exit code 1"):
+        sweep.run_member(lambda: sys.exit(1))
+    with pytest.raises(sweep.MemberError, match="ZeroDivisionError"):
+        sweep.run_member(lambda: 1 / 0)
 
 
 def test_lists_of_metrics_can_be_swept():
