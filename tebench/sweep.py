@@ -105,7 +105,8 @@ def run_member(job: Callable[[], None]) -> None:
     except SystemExit as error:
         if error.code in (1, 2):  # a job's own verdict, already said
             raise MemberError(f"[{overrides}] exit code {error.code}") from None
-        raise  # a launcher's: submitit ends a process so once it has put its job back into the queue
+        if error.code not in (0, None):
+            raise  # a launcher's: submitit ends a process so once it has put its job back into the queue
     except TebenchError as error:
         print(f"tebench: [{overrides}] {error}", file=sys.stderr)
         raise MemberError(f"[{overrides}] {error}") from None

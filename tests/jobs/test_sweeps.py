@@ -90,6 +90,7 @@ def test_a_launchers_own_exit_passes_and_a_jobs_becomes_an_error(monkeypatch):
     with pytest.raises(SystemExit) as passed:
         sweep.run_member(lambda: sys.exit(-1))
     assert passed.value.code == -1
+    sweep.run_member(lambda: sys.exit(0))  # job=check ends so when all is well; the next member must still run
     with pytest.raises(sweep.MemberError, match=r"\[seed=1\] exit code 1"):
         sweep.run_member(lambda: sys.exit(1))
     with pytest.raises(sweep.MemberError, match="ZeroDivisionError"):
