@@ -8,6 +8,7 @@ import numpy as np
 
 from tebench.baselines.discriminant import softmax
 from tebench.baselines.leep import check_probabilities, class_sums
+from tebench.metrics.labelled_tree import group_rows
 from tebench.parameters import Interval
 from tebench.registry import metric
 
@@ -56,16 +57,14 @@ def pactran(
     n, d, c, spectrum = moments.n, moments.d, moments.c, moments.spectrum
     b = strength * n
     whiten = spectrum.axes * (np.sqrt(n) / spectrum.values)
-    ones = np.empty((n, spectrum.rank + 1))
-    norms = np.empty(n)
-    for rows, block in moments.blocks():
-        ones[rows, :-1], ones[rows, -1] = block @ whiten, 1
-        norms[rows] = np.einsum("ij,ij->i", block, block)
+    centred = np.concatenate([block for _, block in moments.blocks()])
+    group, first = group_rows(centred)  # voxels inside one feature cell are one row, as often as they are there
+    table = np.bincount(group * c + moments.codes, minlength=len(first) * c).reshape(-1, c)
+    times, norms = table.sum(axis=1), np.einsum("ij,ij->i", centred[first], centred[first])
+    ones = np.column_stack([centred[first] @ whiten, np.ones(len(first))])
     # |w|^2 in the whitened coordinates; the intercepts are free
     penalty = np.append(n / spectrum.values**2, 0.0)[:, None] / b
-    sums = np.zeros((spectrum.rank + 1, c))
-    for k in range(c):
-        sums[:, k] = ones[moments.codes == k].sum(axis=0)
+    sums = ones.T @ table
 
     def loss(theta):
         theta = theta.reshape(-1, c)
@@ -74,8 +73,8 @@ def pactran(
         logits -= top[:, None]
         np.exp(logits, out=logits)
         total = logits.sum(axis=1)
-        logits /= total[:, None]
-        value = (np.log(total) + top).sum() - (sums * theta).sum()
+        logits *= (times / total)[:, None]
+        value = times @ (np.log(total) + top) - (sums * theta).sum()
         gradient = ones.T @ logits - sums
         return value / n + (penalty * theta**2).sum() / 2, (gradient / n + penalty * theta).ravel()
 
@@ -84,7 +83,7 @@ def pactran(
     options = {"maxiter": max_iter, "ftol": 1e-13, "gtol": 1e-9, "maxcor": 20}
     found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)
     p = softmax(ones @ found.x.reshape(-1, c))
-    trace = np.einsum("nc,n->", p * (1 - p), norms + 1)
+    trace = np.einsum("nc,n->", p * (1 - p), times * (norms + 1))
     flatness = prior / d * d * c / (2 * b) * np.log1p(b * trace / (d * c))
     return float(-max(found.fun, 0.0) - flatness)
 

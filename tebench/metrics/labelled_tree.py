@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tebench.metrics.shared import shared
+
 
 @dataclass(frozen=True)
 class LabelledTree:
@@ -31,6 +33,7 @@ class LabelledTree:
     counts: np.ndarray
 
 
+@shared
 def labelled_tree(features: np.ndarray, labels: np.ndarray) -> LabelledTree:
     """The exact tree of features (N, D) with labels (N,) in 0..C-1."""
     from tebench.graphs import emst

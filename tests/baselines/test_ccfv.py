@@ -59,6 +59,15 @@ def test_energy_by_hand():
     assert energy(points, 1e-3) == pytest.approx(np.mean(1 / np.sqrt(gaps**2 + 1e-3)), rel=1e-10)
 
 
+def test_energy_pair_by_pair_with_copies_and_over_several_tiles():
+    points = np.random.default_rng(3).standard_normal((200, 4))
+    points[50:90], points[150:] = points[7], points[:50]
+    i, j = np.triu_indices(200, 1)
+    expected = (1 / np.sqrt(((points[i] - points[j]) ** 2).sum(axis=1) + 0.1)).mean()
+    assert energy(points, 0.1) == pytest.approx(expected, rel=1e-12)
+    assert energy(np.ones((5, 2)), 0.25) == pytest.approx(2, rel=1e-14)
+
+
 def by_definition(X, y, case, eps=1e-3):
     pairs = [
         np.mean([

@@ -3,8 +3,15 @@ import pytest
 import reference
 
 import tebench
-from tebench.baselines.knn import knn, vote
+from tebench.baselines.foreground import mean_case_dice
+from tebench.baselines.knn import knn
+from tebench.baselines.knn import vote as vote_of_points
 from tebench.errors import NotApplicable
+
+
+def vote(queries, points, labels, k):
+    """Every point is one voxel."""
+    return vote_of_points(queries, points, np.eye(labels.max() + 1, dtype=int)[labels], k)
 
 
 def sample(seed=0, n=90, d=4):
@@ -85,4 +92,52 @@ def test_blocks_change_nothing(monkeypatch):
     X, y, cases = sample()
     value = knn(X, y, cases)
     monkeypatch.setattr(module, "BLOCK", 130)
+    monkeypatch.setattr(module, "COORDINATES", 130)
     assert knn(X, y, cases) == value
+
+
+def all_voters(queries, points, labels, k):
+    """Every distance in float64, as the docstring of `knn` has it."""
+    tie = 1e-12 * sum((rows**2).sum(axis=1).max() for rows in (points, queries))
+    answers = []
+    for query in queries:
+        gaps = ((points - query) ** 2).sum(axis=1)
+        voters = gaps <= np.sort(gaps)[min(k, len(points)) - 1] + tie
+        votes = np.bincount(labels[voters], minlength=3)
+        far = np.bincount(labels[voters], np.sqrt(gaps[voters]), minlength=3) / np.maximum(votes, 1)
+        answers.append(np.where(votes == votes.max(), far, np.inf).argmin())
+    return answers
+
+
+@pytest.mark.parametrize("kind", ["spread", "far", "grid", "one heavy point", "tight"])
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_the_screen_loses_no_voter(kind, k):
+    """More points than groups of columns; grids tie beyond the candidates, a far centre rounds in float32."""
+    rng = np.random.default_rng(1)
+    points, queries = rng.standard_normal((900, 3)), rng.standard_normal((40, 3))
+    if kind == "far":
+        points[0] = 1e4
+    if kind == "grid":
+        points, queries = np.round(points), np.round(queries)
+    if kind == "one heavy point":
+        points[:600] = points[0]
+    if kind == "tight":  # float32 sees no difference between the points
+        points, queries = 1 + 1e-9 * points, 1 + 1e-9 * queries
+        points[:5] = -1
+    labels = rng.integers(0, 3, 900)
+    assert vote(queries, points, labels, k).tolist() == all_voters(queries, points, labels, k)
+
+
+def test_constant_features_leave_the_vote_to_the_largest_class():
+    y, cases = np.array([0, 1, 1, 1, 0, 1, 1, 1]), np.repeat([0, 1], 4)
+    assert knn(np.full((8, 3), 0.1), y, cases) == pytest.approx(2 * 3 / 7)
+
+
+def test_copies_count_as_often_as_they_are_there():
+    X, y, cases = sample(n=240)
+    X = np.round(X / 2)
+    assert len(np.unique(X, axis=0)) < 200
+    predicted = np.concatenate([all_voters(X[cases == c], X[cases != c], y[cases != c], 3) for c in range(3)])
+    order = np.concatenate([np.flatnonzero(cases == c) for c in range(3)])
+    rows = [np.flatnonzero(cases[order] == c) for c in range(3)]
+    assert knn(X, y, cases) == mean_case_dice(y[order], predicted, rows, np.array([1, 2]))

@@ -47,3 +47,15 @@ def test_prior_and_strength_enter():
     X, y = reference.case("rtd_pair")["X"], reference.case("rtd_pair")["y"]
     assert pactran(Moments.of(X, y), prior=0) > pactran(Moments.of(X, y), prior=10) > pactran(Moments.of(X, y))
     assert pactran(Moments.of(X, y), prior=0, strength=10) > pactran(Moments.of(X, y), prior=0, strength=0.1)
+
+
+def test_copies_count_as_often_as_they_are_there():
+    """Twice the sample at half the strength is the same bound, but for the Hessian's trace, summed over samples."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    X = rng.standard_normal((60, 4)) + y[:, None]
+    twice = np.r_[X, X[::-1]], np.r_[y, y[::-1]]
+    once = pactran(Moments.of(X, y), prior=0)
+    assert pactran(Moments.of(*twice), prior=0, strength=0.5) == pytest.approx(once, rel=1e-9)
+    mixed = pactran(Moments.of(np.r_[X, X], np.r_[y, (y + 1) % 3]), prior=0, strength=0.5)
+    assert mixed < once  # copies of another class are not taken for the first
