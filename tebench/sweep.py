@@ -6,6 +6,7 @@ no other; the process that launched them exits with 1 and names the first.
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import sys
 import traceback
@@ -99,6 +100,9 @@ def run_member(job: Callable[[], None]) -> None:
     """Run the job; whatever goes wrong is said here and raised in a form that reaches the launching process."""
     from hydra.core.hydra_config import HydraConfig
 
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        # joblib's own start method; a process that a member starts does not know it and would end at once.
+        multiprocessing.set_start_method("spawn", force=True)
     overrides = " ".join(HydraConfig.get().overrides.task)
     try:
         job()

@@ -58,6 +58,30 @@ def test_launchers_give_the_same_bytes_and_leave_the_folder_tidy(swept):
         assert locks and all(path.stat().st_size == 0 for path in locks)
 
 
+def test_members_of_joblib_can_start_workers_of_their_own(tmp_path):
+    """joblib leaves a start method behind that processes started by its workers do not know."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import math, multiprocessing\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from types import SimpleNamespace\n"
+        "from hydra.core.hydra_config import HydraConfig\n"
+        "from joblib import Parallel, delayed\n"
+        "from tebench import sweep\n"
+        "def job():\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    with ProcessPoolExecutor(1, mp_context=context) as pool:\n"
+        "        print(pool.submit(math.factorial, 5).result(), flush=True)\n"
+        "def member():\n"
+        "    HydraConfig.get = lambda: SimpleNamespace(overrides=SimpleNamespace(task=[]))\n"
+        "    sweep.run_member(job)\n"
+        "if __name__ == '__main__':\n"
+        "    Parallel(n_jobs=2, backend='loky')(delayed(member)() for _ in range(2))\n"
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True)
+    assert done.stdout.split() == ["120", "120"], done.stderr
+
+
 def test_members_that_share_an_output_folder_keep_cells_only(swept):
     folder, _ = swept["joblib"]
     done = tebench(
