@@ -36,6 +36,11 @@ def read(path: Path) -> dict:
         return _safetensors(path)
     if start[:4] == b"PK\x03\x04":
         _refuse_torchscript(path)
+    elif start[:1] == b"\x80" and start[1] > 2:  # torch.save writes protocol 2
+        raise InputError(
+            f"checkpoint {path} is a plain pickle (protocol {start[1]}), no file of torch.save: refused and not "
+            "executed. Save a dict of tensors with torch.save, or as safetensors."
+        )
     found = _torch(path, mapped=start[:4] == b"PK\x03\x04")
     if not isinstance(found, dict):
         raise InputError(f"checkpoint {path} holds a {type(found).__name__}, expected a dict of weights.")
@@ -76,17 +81,18 @@ def _torch(path: Path, *, mapped: bool):
     except pickle.UnpicklingError as error:
         named = str(error).split("WeightsUnpickler error:")[-1]
         if "operand" not in named and "truncated" not in named:
-            what = named.split("GLOBAL ")[-1].split(" was not")[0] if "GLOBAL " in named else "an object"
+            what = named.split("GLOBAL ")[-1].split()[0] if "GLOBAL " in named else "an object"
             raise InputError(
                 f"checkpoint {path} is refused and was not executed: its pickle names {what}, and only tensors and "
                 "plain values are read. Save a dict of tensors (state_dict) instead."
             ) from error
-        raise _damaged(path, error) from error
+        # torch's own words advise to read the file as code, and are not passed on.
+        raise _damaged(path, "no pickle of tensors") from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AssertionError, IndexError, TypeError) as error:
         raise _damaged(path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
+def _damaged(path: Path, error: Exception | str) -> InputError:
     first = (str(error) or type(error).__name__).splitlines()[0]
     return InputError(
         f"checkpoint {path} is truncated, damaged or no weight file ({path.stat().st_size} bytes; {first}). "

@@ -55,6 +55,8 @@ def run(config: dict) -> None:
     recipe, whole, notes = Recipe(**recipe_of(config)), task, []
     if job["minutes"] is not None:
         task, recipe, notes = within(float(job["minutes"]) * 60, begin, task, recipe, encoders, setting)
+    if task.facts["note"]:
+        notes = [f"Data: {task.facts['note']}.", *notes]
     found, times = compute(task, recipe, encoders, setting)
     text = report.write(
         storage.make_folder(Path(job["folder"] or Path("outputs") / "rank" / task.name)), found, times,

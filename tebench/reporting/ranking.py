@@ -80,12 +80,12 @@ def choose(ranked, names: list[str], chosen: bool, evidence: list, n_encoders: i
             place = list(by_name).index(main) + 1
             why = f"first of job.metrics, number {place} of {len(evidence)} by evidence: {_numbers(by_name[main])}."
     else:
-        order = [name for name in by_name if name in names] or names
+        order = list(dict.fromkeys([*(name for name in by_name if name in names), *names]))
         most = max(applies[name] for name in order)
         main = next(name for name in order if applies[name] == most)
         if main not in by_name:
-            why = "the suite's default" if main == names[0] else f"it applies to {most} encoders, {names[0]} does not"
-            why += "; no leaderboard rows show any metric to work, so this is no evidence."
+            why = "the suite's default" if main == names[0] else f"it applies to {most} encoders, {order[0]} does not"
+            why += "; no leaderboard row says how well it ranks, so this is no evidence."
         elif main == evidence[0].metric:
             why = f"recommended. {by_name[main].text()}"
         else:
@@ -177,7 +177,7 @@ def figure(ranked, agreed, main: str, names: list[str], titles: dict, task: str,
         _rank_grid(right, ranked, order, names, titles, rows)
         noun = "case" if n_cases == 1 else "cases"
         made.suptitle(
-            f"{style.plain(task)}, {n_cases} {noun}.  Blue: not told apart from the first",
+            f"{style.plain(task)}, {n_cases} {noun}.  Blue: not told apart from the first (paired test)",
             fontsize=8.5,
             x=0.02,
             ha="left",

@@ -37,8 +37,11 @@ def test_a_malicious_pickle_is_refused_and_not_executed(tmp_path, zipped):
         open_checkpoint(path)
     assert not (tmp_path / "executed").exists()
     (tmp_path / "plain.pth").write_bytes(pickle.dumps({"network_weights": Malicious(tmp_path)}))
-    with pytest.raises(InputError, match=r"refused|no weight file"):
+    with pytest.raises(InputError, match=r"plain pickle \(protocol \d\).*refused and not executed"):
         open_checkpoint(tmp_path / "plain.pth")
+    (tmp_path / "old.pth").write_bytes(pickle.dumps({"network_weights": Malicious(tmp_path)}, protocol=2))
+    with pytest.raises(InputError, match=r"refused and was not executed|no weight file"):
+        open_checkpoint(tmp_path / "old.pth")
     assert not (tmp_path / "executed").exists()
     torch.load(path, weights_only=False)  # the file is live: only the reader kept it from running
     assert (tmp_path / "executed").exists()
@@ -69,8 +72,9 @@ def test_other_files_are_named(tmp_path):
         ("page.safetensors", b"<!doctype html>", "not a safetensors file"),
     ):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(InputError, match=words):
+        with pytest.raises(InputError, match=words) as caught:
             open_checkpoint(tmp_path / name)
+        assert "weights_only" not in str(caught.value)  # torch's advice to read it as code
     with pytest.raises(InputError, match="does not exist"):
         open_checkpoint(tmp_path / "absent.pth")
     with pytest.raises(InputError, match="holds a list"):

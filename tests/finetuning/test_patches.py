@@ -76,3 +76,17 @@ def test_class_weights_closed_form():
 def test_channels_must_match():
     with pytest.raises(InputError, match=r"reads 2 channel\(s\), the image has 1"):
         patches(spec=InputSpec(channels=2))
+
+
+def test_a_case_with_ignored_voxels_is_refused():
+    from dataclasses import replace
+
+    import numpy as np
+
+    def load(case_id):
+        case = blobs(case_id)
+        return replace(case, labels=np.where(np.arange(case.labels.shape[0])[:, None, None] < 3, -1, case.labels))
+
+    task = replace(load_task("blobs"), loader=load)
+    with pytest.raises(InputError, match="case 'a' holds voxels without a label"):
+        Patches(task, InputSpec(), quick(), 0)

@@ -66,9 +66,10 @@ def test_resenc(world, capsys, caplog):
 
 
 def test_primus(world, capsys, caplog):
-    text, _, scores = run(world, "openmind_primus", "grtd,lbtc", capsys, caplog)
+    text, _, scores = run(world, "openmind_primus", "grtd_lbtc,grtd,lbtc", capsys, caplog)
     by_metric = scores.groupby("metric")["status"].unique()
     assert list(by_metric["lbtc"]) == ["ok"] and list(by_metric["grtd"]) == ["not_applicable"]
+    assert list(by_metric["grtd_lbtc"]) == ["not_applicable"] and "(n/a): 3 of 3 encoders" in text
     assert "no decoder stages" in text and "openmind_primus narrowed to 3" in text
 
 
@@ -82,6 +83,54 @@ def test_a_task_s_own_window(world):
     found = resolve(config)
     assert found.window_of("isl") == (96, 128, 128) and found.window_of("acd") == (128, 128, 96)
     assert found.tasks == ("isl", "acd")
+
+
+def words(world, *more):
+    return compose(
+        "benchmark=openmind_resenc", f"benchmark.data={world / 'nnUNet_raw'}", f"cache={world / 'cache'}",
+        f"benchmark.checkpoints={world / 'checkpoints'}", "benchmark.window=[32,32,32]", "benchmark.windows={}",
+        f"output={world / 'other'}", *FEW, *more,
+    )  # fmt: skip
+
+
+def test_studies_read_the_published_protocol_and_the_task_s_own_window(world, tmp_path, capsys):
+    from tebench.jobs import study
+
+    study.run(words(world, "job=study", "job.metrics=[logme,gbc]", "tasks=[acd]", f"job.folder={tmp_path}"))
+    assert "protocol `openmind-table2`, 4 encoders, tasks acd" in (tmp_path / "stages.md").read_text()
+    study.run(
+        words(world, "job=study", "job.study=voxels", "job.metrics=[gbc]", "job.sizes=[0.25,0.5,1]", "job.draws=2",
+              "tasks=[isl]", "benchmark.windows={isl: [32,32,64]}", f"job.folder={tmp_path}")
+    )  # fmt: skip
+    assert "openmind-table2" in (tmp_path / "voxels.md").read_text()
+    folders = (world / "cache" / "features" / "isl" / RESENC[0]).glob("[0-9a-f]*")
+    assert [32, 32, 64] in [cache.manifest(folder)["input"]["patch"] for folder in folders]
+
+
+def test_rows_of_a_part_are_no_leaderboard_rows(world, tmp_path):
+    from tebench.errors import InputError
+    from tebench.jobs import leaderboard
+
+    config = words(world, "job=leaderboard", "job.update=true", "job.metrics=[gbc]", f"job.folder={tmp_path}")
+    with pytest.raises(InputError, match=r"missing: ResEncL-OpenMind-SwinUNETR, .*, hnt, msf, tpc, kit\."):
+        leaderboard.run(config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fine_tuning_without_test_cases_is_refused(world):
+    from tebench.errors import InputError
+    from tebench.jobs import finetune
+
+    with pytest.raises(InputError, match=r"isl, acd of benchmark openmind_resenc have none.*job\.target"):
+        finetune.run(words(world, "job=finetune"))
+
+
+def test_an_encoder_is_explained_on_a_data_set_of_the_benchmark(world, tmp_path, capsys):
+    from tebench.jobs import explain
+
+    more = ["job=explain", f"job.encoder={RESENC[0]}", "job.task=acd", f"job.folder={tmp_path}"]
+    explain.run(words(world, *more))
+    assert (tmp_path / f"acd-{RESENC[0]}.png").is_file()
 
 
 def test_what_was_understood_of_the_checkpoints(world, capsys):

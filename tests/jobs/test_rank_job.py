@@ -136,6 +136,44 @@ def test_a_metric_that_applies_to_some_encoders_only(own, tmp_path):
     assert "not applicable" in text and "no decoder stages" in text and "It applies to 2 of 3 encoders" in text
 
 
+@pytest.mark.parametrize("leader", ["grtd_lbtc", None])
+def test_the_recommended_metric_needs_no_decoder_stages_where_there_are_none(own, tmp_path, monkeypatch, leader):
+    """A pool of Primus encoders only, whatever leads the leaderboard."""
+    from tebench.evaluation import recommend
+
+    row = recommend.Evidence(leader, 0.9, -0.5, 0.5, 0.01, 0.2, 6, 1, 3, "starter", "p")
+    monkeypatch.setattr(recommend, "evidence", lambda *_: [row] if leader else [])
+    root, _ = own
+    own_world.primus(tmp_path, "MAE", "SimMIM", "VF")
+    text = run(root, "job.draws=1", "max_cases=2", f"encoders=[{tmp_path}]")
+    assert "Ranked by LogME: it applies to 3 encoders, grtd_lbtc does not" in text and "is first by LogME" in text
+    assert "GRTD + LBTC" in text.split("Reasons:")[1] and "there are no decoder stages" in text
+    frame = pd.read_csv(root / "out" / "ranking.csv")
+    assert set(frame.loc[frame["metric"] == "grtd_lbtc", "status"]) == {"not_applicable"}
+    assert set(frame.loc[frame["main"], "status"]) == {"ok"}
+
+
+def test_ignored_voxels_are_in_no_sample_of_a_ranking(own, tmp_path):
+    import json
+
+    import nibabel
+
+    root, _ = own
+    folder = own_world.data_set(tmp_path / "Dataset008_Partial", 3, channels=1)
+    for path in sorted((folder / "labelsTr").iterdir()):
+        image = nibabel.load(path)
+        labels = np.asarray(image.dataobj).copy()
+        labels[:14] = 3
+        nibabel.save(nibabel.Nifti1Image(labels, image.affine), path)
+    words = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**words, "labels": {**words["labels"], "ignore": 3}}))
+    text = run(root, f"dataset={folder}", "job.metrics=[logme,lbtc]", "job.draws=2")
+    assert "voxels of value 3 (ignore) are in no sample" in text and "is first by LogME" in text
+    (kept,) = (root / "cache" / "features" / "Dataset008_Partial" / "first").glob("[0-9a-f]*")
+    sample = cache.read(kept).sample
+    assert sample.labels.min() == 0 and sample.coordinates[:, 0].min() >= 14
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
