@@ -30,7 +30,8 @@ def download(name: str, filename: str, target: Path) -> None:
     """Write the file called `filename` of project `name` to `target`; AssetError when no place has it."""
     settings = pip_settings()
     tried = []
-    for place in places(settings):
+    project = re.sub(r"[-_.]+", "-", name).lower()
+    for place in places(settings, project):
         try:
             if place.get("folder"):
                 found = Path(place["folder"]) / filename
@@ -39,7 +40,7 @@ def download(name: str, filename: str, target: Path) -> None:
                     return
                 tried.append(f"{found}: no such file")
                 continue
-            page = f"{place['index'].rstrip('/')}/{re.sub(r'[-_.]+', '-', name).lower()}/"
+            page = place["page"]
             with _open(page, settings) as answer:
                 links = _Links.of(answer.read(32 << 20).decode("utf-8", errors="replace"))
             link = next((link for link in links if _name_of(link) == filename), None)
@@ -50,7 +51,7 @@ def download(name: str, filename: str, target: Path) -> None:
                 shutil.copyfileobj(answer, copy, 1 << 20)
             return
         except (urllib.error.URLError, ValueError, TimeoutError, ConnectionError) as error:
-            tried.append(f"{_shown(place.get('index') or place['folder'])}: {error}")
+            tried.append(f"{_shown(place.get('page') or place['folder'])}: {error}")
     raise AssetError(
         f"{filename} could not be fetched: is the network up, and does pip's index have {name}? "
         f"Packages fetched before need no network. Tried: {'; '.join(tried) or 'nothing (pip has no index)'}"
@@ -74,13 +75,13 @@ def pip_settings() -> dict[str, str]:
     return found
 
 
-def places(settings: dict[str, str]) -> list[dict[str, str]]:
-    """Where to look, in order: folders of find-links, then the indexes; those that are folders are kept apart."""
+def places(settings: dict[str, str], project: str) -> list[dict[str, str]]:
+    """Where to look for a project, in order: folders of find-links, then its page, or folder, of each index."""
     found = [{"folder": _path(word)} for word in settings.get("find-links", "").split() if _path(word)]
     if settings.get("no-index", "").lower() not in ("1", "true", "yes", "on"):
         for url in (settings.get("index-url", DEFAULT_INDEX), *settings.get("extra-index-url", "").split()):
             folder = _path(url)
-            found.append({"folder": folder} if folder else {"index": url})
+            found.append({"folder": f"{folder}/{project}"} if folder else {"page": f"{url.rstrip('/')}/{project}/"})
     return found
 
 

