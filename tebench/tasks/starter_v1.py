@@ -54,7 +54,7 @@ _HO_STRUCTURES = {
 }
 
 SUBCORTICAL = TaskRecipe(
-    name="subcortical_v1",
+    name="subcortex",
     title="Subcortical structures on T1 MRI, two test templates",
     classes=tuple(_STRUCTURES),
     train=(_template(_deepmriprep("ibsr", _STRUCTURES)),),
@@ -87,7 +87,7 @@ _DK_TISSUES = {
 }
 
 TISSUE = TaskRecipe(
-    name="tissue_v1",
+    name="tissues",
     title="Grey and white matter on T1 MRI, two test templates",
     classes=tuple(_TISSUES),
     train=(_template(_deepmriprep("ibsr", _TISSUES)),),

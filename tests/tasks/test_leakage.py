@@ -27,7 +27,7 @@ def saw(name, *images):
     ],
 )
 def test_the_worst_level_holds(images, expected):
-    assert leakage.level(saw("e", *images), catalogue.load("subcortical_v1")) == expected
+    assert leakage.level(saw("e", *images), catalogue.load("subcortex")) == expected
 
 
 def test_matrix_and_leaked_pairs():

@@ -206,8 +206,8 @@ def test_the_tasks_of_published_ground_truth_stand():
     assert names == {
         "subcortical": "b20a9a83e4573ec5",
         "tissue": "1113d2876e2c3daf",
-        "subcortical_v1": "819cf491043f129a",
-        "tissue_v1": "7a7b8a61353df526",
+        "subcortex": "18259ce7c57cdf15",
+        "tissues": "2942d064c43904ea",
         "lobes": "57bc899d31c19508",
         "parcellation": "253528c7ff50b2cc",
         "cerebellum": "d257cd31ab48755f",

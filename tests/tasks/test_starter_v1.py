@@ -78,7 +78,7 @@ def short(value):
     return f"{value:.2f}".removeprefix("0")
 
 
-@pytest.mark.parametrize("name", ["subcortical_v1", "tissue_v1", "lobes"])
+@pytest.mark.parametrize("name", ["subcortex", "tissues", "lobes"])
 def test_agreement_of_two_label_origins_is_as_stated(name):
     recipe = recipe_of(name)
     classes = ("background", *recipe.classes)
