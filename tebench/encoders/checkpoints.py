@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+from collections import Counter
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +42,7 @@ def open_checkpoint(path: str | Path, *, channels: int | None = None) -> Encoder
 
 
 def describe(path: str | Path, name: str | None = None) -> Reading:
-    """What the file says of itself; weights are mapped, not read."""
+    """What the file says of itself, every weight in its place and finite; the network is not built."""
     path = Path(path).expanduser()
     stamp = path.stat() if path.is_file() else None
     beside = sorted((f.name, f.stat().st_mtime_ns) for f in _beside(path))
@@ -109,9 +110,11 @@ def add(places) -> list[str]:
     if isinstance(places, str | Path):
         places = [places]
     known, names = registered(), []
-    for path in (file.absolute() for place in places for file in find(place)):
+    paths = list(dict.fromkeys(file.absolute() for place in places for file in find(place)))
+    bases = Counter(map(name_of, paths))
+    for path in paths:
         name = next((name for name, there in known.items() if there == path), None)
-        name = name or _free(path, known)
+        name = name or _free(path, known, shared=bases[name_of(path)] > 1)
         known[name] = path
         if name not in names:
             names.append(name)
@@ -119,12 +122,13 @@ def add(places) -> list[str]:
     return names
 
 
-def _free(path: Path, known: dict[str, Path]) -> str:
-    """The short name, with the folder's before it or a number after it where another file has it."""
+def _free(path: Path, known: dict[str, Path], shared: bool) -> str:
+    """The short name, with the folder's before it or a number after it where another file has it, or shares it."""
     from tebench.encoders.catalogue import ENTRIES
 
     base = name_of(path)
-    tries = [base, f"{re.sub(r'[^A-Za-z0-9._-]+', '_', path.parent.name)}-{base}"]
+    folder = re.sub(r"[^A-Za-z0-9._-]+", "_", path.parent.name)
+    tries = [*([] if shared and folder != base else [base]), f"{folder}-{base}"]
     tries += [f"{base}-{number}" for number in range(2, len(known) + 3)]
     return next(name for name in tries if name and name not in known and name not in ENTRIES)
 

@@ -25,7 +25,7 @@ from tebench.encoders.base import NORMALISATIONS, EncoderFacts, InputSpec, Stage
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.network import Encoder
 from tebench.encoders.reading import Reading, n_parameters
-from tebench.encoders.weights import beside, compare, fill, unwrapped
+from tebench.encoders.weights import beside, check_finite, compare, fill, unwrapped
 from tebench.errors import InputError, unknown_name
 
 VERSION = "monai/1"  # raise with every change that alters features
@@ -191,6 +191,7 @@ def _matched(content: dict, network: nn.Module, keep: set[str], path: Path, note
     # What lies outside the encoder may be missing, but what is in the file must fit.
     missing = [key for key in own if key not in weights and key not in keep]
     compare({key: value for key, value in own.items() if key not in missing}, weights, path)
+    check_finite(weights, path)
     if missing:
         notes.append(f"{len(missing)} weights outside the encoder are not in the file, and not needed")
     return weights

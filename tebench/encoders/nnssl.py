@@ -17,7 +17,7 @@ from tebench.encoders import primus, resenc
 from tebench.encoders.base import EncoderFacts, InputSpec
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.reading import Reading, n_parameters
-from tebench.encoders.weights import beside, compare, fill, nearest, unwrapped
+from tebench.encoders.weights import beside, check_finite, compare, fill, nearest, unwrapped
 from tebench.errors import InputError
 
 PRIMUS = {"PrimusS": primus.S, "PrimusB": primus.B, "PrimusM": primus.M, "PrimusL": primus.L}
@@ -81,12 +81,13 @@ def read(content: dict, path: Path, name: str, *, channels: int | None = None) -
     facts = replace(facts, n_parameters=n_parameters(shell))
     spell = _spell(network_class)
     compare({spell(key): value for key, value in shell.state_dict().items()}, weights, path)
+    check_finite(weights, path)
     extra = sorted(set(content) - {"network_weights", "nnssl_adaptation_plan", "init_args", "trainer_name", "citations",
                                    "state_dict", "metadata"})  # fmt: skip
     if extra:
         notes.append(f"also holds {', '.join(extra)}; not needed here")
     if ignored:
-        notes.append(f"{ignored} weights outside the encoder (decoder, heads, duplicates) are not read")
+        notes.append(f"not read: {ignored} of the file's weights, outside the encoder (decoder, heads, duplicates)")
 
     def build():
         network = network_class(facts, spec, shape, axes)

@@ -156,13 +156,20 @@ def fill(network: nn.Module, weights: dict[str, Tensor], path: Path, spell=lambd
     own = network.state_dict()
     there = {spell(key): key for key in own}
     compare({name: own[key] for name, key in there.items()}, weights, path)
-    for name in there:
-        value = weights[name]
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise InputError(f"checkpoint {path}: {name!r} holds NaN or infinite values.")
+    check_finite({name: weights[name] for name in there}, path)
     state = {key: weights[name].to(own[key].dtype) for name, key in there.items()}
     network.load_state_dict(state, strict=True)
     return network
+
+
+def check_finite(weights: dict[str, Tensor], path: Path) -> None:
+    """Refuse NaN and infinite weights; reads every value."""
+    broken = [name for name, value in weights.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if broken:
+        raise InputError(
+            f"checkpoint {path}: {len(broken)} of {len(weights)} weights hold NaN or infinite values, the first is "
+            f"{broken[0]!r}; its training failed, or the file is damaged."
+        )
 
 
 def compare(there: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -> None:

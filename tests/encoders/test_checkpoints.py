@@ -120,6 +120,12 @@ def test_a_folder_becomes_encoders_of_the_catalogue(tmp_path):
     assert catalogue.stages(path) == catalogue.stages(name)
 
 
+def test_files_that_share_a_name_are_told_apart_by_their_folders(tmp_path):
+    for folder in ("swin", "unet"):
+        save(tmp_path / folder, resenc_content(), "mine.pth")
+    assert checkpoints.add(str(tmp_path)) == ["swin-mine", "unet-mine"]
+
+
 def test_the_fingerprint_follows_weights_plan_and_code(tmp_path, monkeypatch):
     from tebench.encoders import resenc
 

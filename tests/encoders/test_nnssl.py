@@ -241,7 +241,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
     with torch.no_grad():
         network.stem.convs[0].conv.weight[0] = torch.nan
     with pytest.raises(InputError, match="NaN or infinite"):
-        open_checkpoint(save(tmp_path, resenc_content(network)))
+        describe(save(tmp_path, resenc_content(network)))
 
 
 def test_full_width_plans_without_arguments(tmp_path):
