@@ -116,19 +116,41 @@ def _cell(rows: pd.DataFrame | None, direction: str, pool: Pool) -> Cell:
             f"scores of {rows['metric'].iloc[0]!r} were fused over pool {', '.join(sorted(stale))}, not over "
             f"{pool.name!r} ({pool.id}). Recompute them: pools.recompute."
         )
+    if (whole := _whole(rows, pool)) is not None:
+        table, seconds = whole
+        return _judged(table, direction, pool, "", "", len(pool), seconds, float(rows["peak_mb"].max()))
     ok = rows[rows["status"] == "ok"]
     table = ok.pivot(index="encoder", columns="seed", values="score").reindex(pool.encoders)
     complete = table.notna().all(axis=1) & (len(table.columns) > 0)
     per_seed = rows.groupby("encoder")["seconds"].mean()
     seconds = float(per_seed.sum()) if per_seed.notna().all() else math.nan
     status, reason = _refusal(rows, table, complete)
+    scores, peak = table.to_numpy(np.float64), float(rows["peak_mb"].max())
+    return _judged(scores, direction, pool, status, reason, int(complete.sum()), seconds, peak)
+
+
+def _whole(rows: pd.DataFrame, pool: Pool) -> tuple[np.ndarray, float] | None:
+    """((K, R) scores, seconds) of a cell that lacks nothing, else None. The usual case, without pandas for its speed:
+    a leaderboard holds tens of thousands of cells."""
+    place = {encoder: k for k, encoder in enumerate(pool.encoders)}
+    seeds, column = np.unique(rows["seed"].to_numpy(), return_inverse=True)
+    if len(rows) != len(pool) * len(seeds) or any(status != "ok" for status in rows["status"].to_numpy()):
+        return None
+    row = np.array([place[encoder] for encoder in rows["encoder"].to_numpy()])
+    table, seconds = (np.full((len(pool), len(seeds)), np.nan) for _ in range(2))
+    table[row, column], seconds[row, column] = rows["score"].to_numpy(), rows["seconds"].to_numpy()
+    finite = np.isfinite(table).all() and np.isfinite(seconds).all()
+    return (table, float(seconds.mean(1).sum())) if finite else None
+
+
+def _judged(table, direction, pool, status, reason, n, seconds, peak_mb) -> Cell:
     values = None
     if not status:
-        values = table.to_numpy(np.float64) * (1.0 if direction == "up" else -1.0)
+        values = table * (1.0 if direction == "up" else -1.0)
         status = "ok"
         if is_constant(values.mean(1)):
             status, reason, values = "constant", f"the same score for all {len(pool)} encoders ranks nothing", None
-    return Cell(values, int(complete.sum()), status, reason, seconds, float(rows["peak_mb"].max()))
+    return Cell(values, n, status, reason, seconds, peak_mb)
 
 
 def _refusal(rows, table, complete) -> tuple[str, str]:

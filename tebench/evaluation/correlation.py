@@ -190,6 +190,8 @@ def _correlations_chunk(score, dice, only_weighted) -> dict[str, np.ndarray]:
 
 
 def _signs(values) -> np.ndarray:
+    if len(values) and values.strides[0] == 0:  # one row for the whole batch, as Dice is under permutations
+        return np.broadcast_to(_signs(values[0][None].copy()), (len(values), *values.shape[1:], values.shape[-1]))
     above = values[:, :, None] > values[:, None, :]
     return above.astype(np.float32) - above.swapaxes(1, 2)
 

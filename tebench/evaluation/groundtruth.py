@@ -26,14 +26,24 @@ def read(path: Path, *, protocol: str | None = None, metric: str = "dsc") -> pd.
     metric: which measured quantity ("dsc", a fraction 0..1).
     Returns COLUMNS, then provenance columns as text, sorted by task, encoder, seed.
     """
-    path = Path(path)
+    return validate(_table(path), protocol=protocol, metric=metric, source=str(path))
+
+
+def protocols(path: Path) -> list[str]:
+    """The protocols that a CSV file of rows holds, by name."""
+    frame = _table(path)
+    if "protocol" not in frame.columns or frame.empty:
+        raise InputError(f"{path}: no rows with a column protocol; expected {', '.join(COLUMNS)}.")
+    return sorted(set(frame["protocol"].str.strip()))
+
+
+def _table(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError as error:
         raise InputError(f"ground truth {path} does not exist. Make it with job=finetune.") from error
     except (OSError, ValueError) as error:
         raise InputError(f"ground truth {path} is not a readable CSV file: {error}") from error
-    return validate(frame, protocol=protocol, metric=metric, source=str(path))
 
 
 def validate(

@@ -12,15 +12,19 @@ from tebench.reporting import citation, leaderboard, versions
 
 def run(config: dict) -> None:
     """Print the entry of the cell that the configuration names."""
+    from tebench.reporting.leaderboard_boards import board_name
+    from tebench.world import protocol_name
+
     job = config["job"]
     folder = Path(job["folder"]).expanduser() if job["folder"] else Path(str(files("tebench.leaderboard")))
     names = {key: None if job[key] is None else str(job[key]) for key in ("metric", "task", "pool", "version")}
-    print(cite(folder, config["benchmark"]["name"], **names))
+    board = board_name(config["benchmark"]["name"], protocol_name(config))
+    print(cite(folder, board, **names))
 
 
 def cite(folder: Path, board: str, *, metric=None, task=None, pool=None, version=None) -> str:
     """BibTeX entry, then the permalink: path of the page and anchor of the number on it."""
-    from tebench.reporting.leaderboard_page import view_id
+    from tebench.reporting.leaderboard_data import view_id
     from tebench.reporting.summary import WORDS, number, span
 
     frame = versions.table(folder, board, version)

@@ -27,9 +27,9 @@ def run(config: dict) -> None:
     if job["update"]:
         print(update(config, folder))
     if job.get("freeze") is not None:
-        print(versions.freeze(folder, job["freeze"], protocol=config["protocol"]["name"]))
+        print(versions.freeze(folder, job["freeze"], protocol=config["protocol"]["name"], workers=config["workers"]))
         return
-    made = leaderboard.build(folder, protocol=config["protocol"]["name"])
+    made = leaderboard.build(folder, protocol=config["protocol"]["name"], workers=config["workers"])
     if not made:
         raise InputError(f"{folder / 'results'} holds no rows. Make them with job=leaderboard job.update=true.")
     if job["check"]:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tebench import storage
 from tebench.errors import CacheError, InputError
 from tebench.evaluation.arrays import MEAN
 from tebench.reporting import citation, figures, figures_slopes, formats, leaderboard_page, style
-from tebench.reporting.leaderboard_boards import Board, Result, read
-from tebench.reporting.leaderboard_page import long_csv
+from tebench.reporting.leaderboard_boards import Board, Result, evaluate_all
+from tebench.reporting.leaderboard_boards import read_all as boards
+from tebench.reporting.leaderboard_data import long_csv
 
 DEVELOPMENT = "development"
 MANIFEST = "manifest.json"
@@ -24,24 +28,21 @@ PANELS = 12
 _DRAWN = ("svg", "pdf")
 
 
-def boards(folder: Path, *, protocol: str | None = None) -> list[Board]:
-    """The boards of all files of rows in `folder`/results, by name."""
-    return [read(folder, path.stem, protocol=protocol) for path in sorted((folder / "results").glob("*.csv"))]
-
-
 def build(
-    folder: Path, *, version: str = DEVELOPMENT, protocol: str | None = None, draw: bool = True
+    folder: Path, *, version: str = DEVELOPMENT, protocol: str | None = None, draw: bool = True, workers: int = 1
 ) -> dict[str, bytes]:
     """Path below `folder` -> bytes of every generated file; nothing is written. No rows: nothing.
 
-    draw: with the figures, which take most of the time; without, only for `differences`.
+    protocol: the one whose board stands first.   draw: with the figures; without, only for `differences`.
+    workers: processes that the pools of all boards, and then the figures, are shared among.
     """
     found = boards(folder, protocol=protocol)
-    return render(found, _inputs(folder, found), version=version, draw=draw) if found else {}
+    evaluate_all(found, workers)
+    return render(found, _inputs(folder, found), version=version, draw=draw, workers=workers) if found else {}
 
 
 def render(
-    found: list[Board], inputs: dict[str, str], *, version: str = DEVELOPMENT, draw: bool = True
+    found: list[Board], inputs: dict[str, str], *, version: str = DEVELOPMENT, draw: bool = True, workers: int = 1
 ) -> dict[str, bytes]:
     """All files of the boards. inputs: path -> sha256 of what they were read from."""
     source = storage.hash_json(inputs)[:12]
@@ -55,10 +56,12 @@ def render(
             name = f"{board.name}-{result.pool.name}"
             texts[f"tables/{name}.tex"] = formats.latex(result.frame, **options, label=f"tab:{name}")
             texts[f"tables/{name}.md"] = formats.markdown(result.frame, **options)
-        drawn |= _figures(board) if draw else {}
+    if draw:
+        drawn = _drawn([recipe for board in found for recipe in _figures(board)], workers)
     made = {name: text.encode() for name, text in texts.items()} | drawn
     manifest = {
         "version": version,
+        "boards": {board.name: f"results/{board.benchmark}.csv" for board in found},
         "inputs": inputs,
         "matplotlib": _matplotlib(),
         "files": {name: storage.sha256_bytes(data) for name, data in made.items()},
@@ -92,7 +95,7 @@ def differences(folder: Path, made: dict[str, bytes]) -> list[str]:
             found.append(f"{name} is absent")
         elif name == MANIFEST:
             fresh = json.loads(data)
-            for key in ("version", "inputs"):
+            for key in ("version", "boards", "inputs"):
                 if manifest.get(key) != fresh[key]:
                     found.append(f"{name}: {key} belongs to other rows")
         elif (not _is_drawn(name) or same_matplotlib) and path.read_bytes() != data:
@@ -139,39 +142,53 @@ def _heading(result: Result) -> str:
     return f"{board.name}: {board.title}; pool {result.pool.name}, protocol {board.protocol}"
 
 
-def _figures(board: Board) -> dict[str, bytes]:
-    """Figures of the whole pool as SVG and PDF; correlations of the PANELS best metrics only, the page has them all."""
-    result, made = board.results[0], {}
+def _figures(board: Board) -> list[tuple[str, partial]]:
+    """(name, how to draw it) of the whole pool's figures; correlations of the PANELS best metrics, the page has all."""
+    result, name = board.results[0], board.name
     means = result.frame[result.frame["task"] == MEAN].sort_values(["tau_w", "metric"], ascending=[False, True])
     best = list(means["metric"][means["tau_w"].notna()])
     pair = figures_slopes.best_pair(result.frame)
-    drawn = {f"{board.name}-ground-truth": figures.ground_truth(board.truth, looks=board.looks, judged=result.judged)}
+    words = {"titles": board.titles, "looks": board.looks}
+    found = [(f"{name}-ground-truth",
+              partial(figures.ground_truth, board.truth, looks=board.looks, judged=result.judged))]  # fmt: skip
     for task in dict.fromkeys(result.points["task"]):
-        have = set(result.points.loc[result.points["task"] == task, "metric"])
-        drawn[f"{board.name}-{task}"] = figures.correlation(
-            result.points, result.frame, task, titles=board.titles, looks=board.looks,
-            metrics=[metric for metric in best if metric in have][:PANELS] or sorted(have)[:PANELS],
-        )  # fmt: skip
+        points = result.points[result.points["task"] == task]
+        have = set(points["metric"])
+        shown = [metric for metric in best if metric in have][:PANELS] or sorted(have)[:PANELS]
+        drawing = partial(figures.correlation, points, result.frame, task, metrics=shown, **words)
+        found.append((f"{name}-{task}", drawing))
         if pair and set(pair) <= have:
-            drawn[f"{board.name}-slopes-{task}"] = figures_slopes.slopes(
-                result.scores, board.truth, result.frame, task, pair, board.directions, pool=result.pool,
-                titles=board.titles, looks=board.looks, seed=board.seed,
+            drawing = partial(
+                figures_slopes.slopes, result.scores, board.truth, result.frame, task, pair, board.directions,
+                pool=result.pool, seed=board.seed, **words,
             )  # fmt: skip
+            found.append((f"{name}-slopes-{task}", drawing))
     if means["status"].eq("ok").sum() > 1:
-        drawn[f"{board.name}-cost-quality"] = figures.cost_quality(result.frame, titles=board.titles)
+        found.append((f"{name}-cost-quality", partial(figures.cost_quality, result.frame, titles=board.titles)))
+    return found
+
+
+def _drawn(recipes: list[tuple[str, partial]], workers: int) -> dict[str, bytes]:
+    """Path -> bytes of every figure."""
+    if workers < 2 or len(recipes) < 2:
+        parts = [_draw(*recipe) for recipe in recipes]
+    else:
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as executor:
+            parts = list(executor.map(_draw, *zip(*recipes, strict=True)))
+    return {name: data for part in parts for name, data in part.items()}
+
+
+def _draw(name: str, drawing: partial) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
-        for name, figure in drawn.items():
-            for path in style.save(figure, Path(folder), name):
-                if path.suffix[1:] in _DRAWN:
-                    made[f"figures/{path.name}"] = path.read_bytes()
-    return made
+        paths = style.save(drawing(), Path(folder), name, formats=_DRAWN)
+        return {f"figures/{path.name}": path.read_bytes() for path in paths}
 
 
 def _inputs(folder: Path, found: list[Board]) -> dict[str, str]:
     from tebench.reporting.leaderboard_boards import facts_of
 
-    names = {f"results/{board.name}.csv" for board in found}
-    names |= {f"ground_truth/{facts_of(board.name)['ground_truth']}" for board in found}
+    names = {f"results/{board.benchmark}.csv" for board in found}
+    names |= {f"ground_truth/{facts_of(board.benchmark)['ground_truth']}" for board in found}
     return {name: storage.sha256_file(folder / name) for name in sorted(names)}
 
 

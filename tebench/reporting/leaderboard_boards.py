@@ -1,9 +1,15 @@
-"""A benchmark as the leaderboard shows it: its rows, its ground truth, and the results over every named pool."""
+"""A board: one benchmark under one protocol of ground truth, with the results over every named pool.
+
+Scores do not know how encoders were fine-tuned, so the rows of a benchmark serve all its protocols; ground truths of
+different protocols never mix, and each makes a board of its own, with its name in every anchor, table and citation.
+"""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,7 +30,7 @@ LEAST = 3  # encoders that can be ranked at all
 
 @dataclass(frozen=True)
 class Board:
-    """One benchmark. pools: the candidate pools that are shown, the whole one first."""
+    """One benchmark under one protocol. pools: the candidate pools that are shown, the whole one first."""
 
     name: str
     title: str
@@ -33,6 +39,7 @@ class Board:
     pools: tuple[Pool, ...]
     seed: int = 0
     looks: dict[str, Look] = field(default_factory=dict)
+    benchmark: str = ""
 
     @property
     def titles(self) -> dict[str, str]:
@@ -69,22 +76,53 @@ class Result:
     groups: dict[str, pd.DataFrame]
 
 
+def board_name(benchmark: str, protocol: str) -> str:
+    """What a board is called everywhere: its protocol, led by the benchmark where the protocol does not say it."""
+    return protocol if protocol.startswith(benchmark) else f"{benchmark}-{protocol}"
+
+
+def protocols(folder: Path, benchmark: str, *, first: str | None = None) -> list[str]:
+    """The protocols that a benchmark is shown under: those it names, else all that its ground truth holds.
+
+    first: one of them that goes before the others.
+    """
+    facts = facts_of(benchmark)
+    path = folder / "ground_truth" / facts["ground_truth"]
+    stated = facts.get("protocols") or [facts.get("protocol")]
+    found = list(stated) if stated[0] else groundtruth.protocols(path)
+    return sorted(found, key=lambda name: name != first)
+
+
+def read_all(folder: Path, *, protocol: str | None = None) -> list[Board]:
+    """Every board of `folder`: files of rows by name, `protocol` first of each benchmark's."""
+    return [
+        read(folder, path.stem, protocol=name)
+        for path in sorted((folder / "results").glob("*.csv"))
+        for name in protocols(folder, path.stem, first=protocol)
+    ]
+
+
 def read(folder: Path, name: str, *, protocol: str | None = None) -> Board:
-    """The board of `folder`/results/NAME.csv with the facts of conf/benchmark/NAME.yaml."""
+    """The board of `folder`/results/NAME.csv under one protocol (default: the benchmark's first)."""
     facts = facts_of(name)
     rows = leaderboard_rows.read(folder / "results" / f"{name}.csv")
-    source = folder / "ground_truth" / facts["ground_truth"]
-    truth = groundtruth.read(source, protocol=facts.get("protocol") or protocol)
+    source, known = folder / "ground_truth" / facts["ground_truth"], protocols(folder, name)
     encoders, tasks = sorted(set(rows["encoder"])), sorted(set(rows["task"]))
-    groundtruth.require(truth, encoders, tasks)
-    truth = truth[truth["task"].isin(tasks) & truth["encoder"].isin(encoders)].reset_index(drop=True)
+    truths = {}
+    for one in dict.fromkeys([protocol or known[0], *known]):
+        truth = groundtruth.read(source, protocol=one)
+        groundtruth.require(truth, encoders, tasks)
+        inside = truth["task"].isin(tasks) & truth["encoder"].isin(encoders)
+        truths[one] = truth[inside].reset_index(drop=True)
     pools, looks = _catalogue(facts.get("pool", "all"), encoders)
-    if wrong := stale(rows, truth, pools[0]):
+    # A score from ground truth elsewhere is stored for one protocol, and made anew for each board.
+    if wrong := set.intersection(*(set(stale(rows, truth, pools[0])) for truth in truths.values())):
         raise InputError(
-            f"leaderboard/results/{name}.csv: the scores of {', '.join(wrong)} are not what their parts and the ground "
-            "truth give over the whole pool. Score them again: job=leaderboard job.update=true."
+            f"leaderboard/results/{name}.csv: the scores of {', '.join(sorted(wrong))} are not what their parts and "
+            "the ground truth give over the whole pool. Score them again: job=leaderboard job.update=true."
         )
-    return Board(name, facts["title"], rows, truth, pools, looks=looks)
+    chosen, truth = next(iter(truths.items()))
+    return Board(board_name(name, chosen), facts["title"], rows, truth, pools, looks=looks, benchmark=name)
 
 
 def facts_of(name: str) -> dict:
@@ -115,6 +153,27 @@ def _catalogue(name: str, encoders: list[str]) -> tuple[tuple[Pool, ...], dict[s
     return (Pool(name, tuple(encoders)), *smaller), looks_of(e for e in encoders if e in catalogue.names())
 
 
+def evaluate_all(boards: list[Board], workers: int = 1) -> None:
+    """The results of all boards, a pool at a time in `workers` processes; each is what `result_of` gives alone."""
+    wanted = [(board, pool) for board in boards if "results" not in vars(board) for pool in board.pools]
+    if workers < 2 or len(wanted) < 2:
+        return  # `Board.results` makes them when they are asked for
+    # Forked, so that metrics of plugins are known there; large pools go first, so that none is left over at the end.
+    order = sorted(range(len(wanted)), key=lambda index: -len(wanted[index][1]))
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(min(workers, len(wanted)), mp_context=context) as executor:
+        futures = {index: executor.submit(_without_board, *wanted[index]) for index in order}
+        made = [futures[index].result() for index in range(len(wanted))]
+    for board in boards:
+        own = [result for (whose, _), result in zip(wanted, made, strict=True) if whose is board]
+        if own:
+            vars(board)["results"] = [replace(result, board=board) for result in own]
+
+
+def _without_board(board: Board, pool: Pool) -> Result:
+    return replace(result_of(board, pool), board=None)
+
+
 def result_of(board: Board, pool: Pool) -> Result:
     """Evaluate one pool from the rows: scores recomputed, intervals, nulls, groups and influence anew."""
     scores = rescore(board.rows, board.truth, pool)
@@ -127,9 +186,10 @@ def result_of(board: Board, pool: Pool) -> Result:
     for task in [*rankable, MEAN] if rankable else []:
         part = scores if task == MEAN else scores[scores["task"] == task]
         groups[task] = rank_groups(part, truth, directions, pool=pool, seed=seed)
+    dependent = board.rows[board.rows["pool"] != ""]
     effect = influence(
         scores, truth, directions, pool=pool,
-        rescore=(lambda smaller: rescore(board.rows, truth, smaller)) if len(pool) > LEAST else None,
+        rescore=(lambda smaller: rescore(dependent, truth, smaller)) if len(pool) > LEAST else None,
     )  # fmt: skip
     points = evaluate.points(scores, truth, directions, pool=pool)
     return Result(board, pool, scores, frame, points, _with_mean(effect, frame), judged, groups)

@@ -25,11 +25,12 @@ def rescore(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> pd.DataFrame
     made = {}
     for name in dependent:
         own = rows[rows["metric"] == name]
-        if set(own["pool"]) == {pool.id}:
+        reads = known[name].reads if name in known else ""
+        if set(own["pool"]) == {pool.id} and reads != "elsewhere":  # that one also depends on the protocol
             made[name] = lambda _, pool, own=own: narrow(own, pool)
-        elif name in known and known[name].reads == "parts":
+        elif reads == "parts":
             made[name] = lambda _, pool, own=own, metric=known[name]: _fused(metric, narrow(own, pool), pool)
-        elif name in known and known[name].reads == "elsewhere":
+        elif reads == "elsewhere":
             made[name] = lambda _, pool, own=own, metric=known[name]: _elsewhere(metric, narrow(own, pool), truth, pool)
         else:
             made[name] = lambda _, pool, own=own: _unknown(narrow(own, pool))
@@ -38,9 +39,12 @@ def rescore(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> pd.DataFrame
 
 def stale(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> list[str]:
     """Pool-level metrics whose stored scores are not what their parts or the ground truth give over their pool."""
-    other = rows.assign(pool=rows["pool"].where(rows["pool"] == "", "0" * 12))
     known = registry.load()
-    mine = [name for name in sorted(set(rows.loc[rows["pool"] != "", "metric"])) if name in known]
+    rows = rows[rows["pool"] != ""]
+    mine = [name for name in sorted(set(rows["metric"])) if name in known]
+    if not mine:
+        return []
+    other = rows.assign(pool="0" * 12)
     again = rescore(other, truth, pool).set_index(["metric", "task", "encoder", "seed"])["score"].astype(float)
     stored = rows.set_index(["metric", "task", "encoder", "seed"])["score"].astype(float)
     found = []

@@ -90,14 +90,14 @@ def plain(text) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text)).replace("$", r"\$")
 
 
-def save(figure, folder: Path, name: str) -> list[Path]:
+def save(figure, folder: Path, name: str, *, formats=FORMATS) -> list[Path]:
     """Write NAME.png, .svg and .pdf into `folder`, each whole or not at all; SVG and PDF bytes are reproducible."""
     if Path(name).name != name or name.startswith("."):
         raise InputError(f"figure name must be a plain file name, got {name!r}.")
     folder = make_folder(Path(folder))
     written = []
     with theme():
-        for suffix in FORMATS:
+        for suffix in formats:
             path = folder / f"{name}.{suffix}"
             with atomic_path(path) as temporary:
                 figure.savefig(temporary, format=suffix, metadata=_METADATA[suffix])

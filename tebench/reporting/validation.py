@@ -35,8 +35,11 @@ class Verdict:
         return not self.problems
 
 
-def validate(path: Path, folder: Path, *, protocol: str | None = None, source_sha256: str | None = None) -> Verdict:
-    """All findings on one file. folder: the leaderboard; source_sha256: of the metric's file, where it is at hand."""
+def validate(path: Path, folder: Path, *, source_sha256: str | None = None) -> Verdict:
+    """All findings on one file. folder: the leaderboard; source_sha256: of the metric's file, where it is at hand.
+
+    The claims are held against the published ground truth of the protocol that the file names.
+    """
     try:
         content = submission.read(path)
     except TebenchError as error:
@@ -49,9 +52,11 @@ def validate(path: Path, folder: Path, *, protocol: str | None = None, source_sh
     if source_sha256 and facts["source_sha256"] != source_sha256:
         found.append("source_sha256 is not the hash of the metric's file that was given with plugins=")
     try:
-        board = _board(folder, facts["benchmark"], protocol)
+        board, known = _board(folder, facts["benchmark"], facts["protocol"])
     except TebenchError as error:
         return Verdict([*found, f"nothing to compare with: {error}"], notes)
+    if facts["protocol"] not in known:
+        found.append(f"protocol is {facts['protocol'][:40]!r}, the published ground truth has {_list(known)}")
     try:
         for check in (_names, _same_world, _drift):
             found += check(facts, rows, board)
@@ -76,7 +81,8 @@ def claims(rows: pd.DataFrame, truth: pd.DataFrame, pool) -> dict[str, dict[str,
     }
 
 
-def _board(folder: Path, name: str, protocol):
+def _board(folder: Path, name: str, protocol: str):
+    """(board of the benchmark under that protocol, or its first; all its protocols)."""
     from tebench.errors import InputError, unknown_name
     from tebench.options import group_options
 
@@ -84,13 +90,12 @@ def _board(folder: Path, name: str, protocol):
         raise unknown_name("benchmark", name[:60], group_options("benchmark"))
     if not (Path(folder) / "results" / f"{name}.csv").is_file():
         raise InputError(f"no rows of benchmark {name} are published yet.")
-    return leaderboard_boards.read(Path(folder), name, protocol=protocol)
+    known = leaderboard_boards.protocols(Path(folder), name)
+    return leaderboard_boards.read(Path(folder), name, protocol=protocol if protocol in known else None), known
 
 
 def _names(facts, rows, board) -> list[str]:
     found = []
-    if facts["protocol"] != board.protocol:
-        found.append(f"protocol is {facts['protocol'][:40]!r}, the published ground truth has {board.protocol!r}")
     stated = {facts["metric"], *facts["beside"]}
     if stated != set(rows["metric"]):
         found.append(f"rows hold metrics {_list(rows['metric'])}; the first line says {_list(stated)}")

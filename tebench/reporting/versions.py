@@ -38,7 +38,7 @@ def names(folder: Path) -> list[str]:
     return sorted(found, key=_order)
 
 
-def freeze(folder: Path, version: str, *, protocol: str | None = None) -> Path:
+def freeze(folder: Path, version: str, *, protocol: str | None = None, workers: int = 1) -> Path:
     """Make `folder`/`version` from the rows of `folder`; whole or not at all, and never over an existing one."""
     folder, version = Path(folder), check_name(version)
     target = folder / version
@@ -47,7 +47,7 @@ def freeze(folder: Path, version: str, *, protocol: str | None = None) -> Path:
     earlier = names(folder)
     if earlier and _order(version) < _order(earlier[-1]):
         raise InputError(f"{version} is older than {earlier[-1]}, which is frozen already. Choose a later name.")
-    made = leaderboard.build(folder, version=version, protocol=protocol)
+    made = leaderboard.build(folder, version=version, protocol=protocol, workers=workers)
     if not made:
         raise InputError(
             f"{folder / 'results'} holds no rows to freeze. Make them with job=leaderboard job.update=true."
@@ -55,7 +55,8 @@ def freeze(folder: Path, version: str, *, protocol: str | None = None) -> Path:
     manifest = json.loads(made[leaderboard.MANIFEST])
     for name in manifest["inputs"]:
         made[name] = (folder / name).read_bytes()
-    made[CHANGES] = changes(folder, version, {name: data for name, data in made.items() if _is_table(name)}).encode()
+    tables = {name: data for name, data in made.items() if _is_table(name)}
+    made[CHANGES] = changes(folder, version, tables, manifest["boards"]).encode()
     manifest["files"] |= {name: storage.sha256_bytes(made[name]) for name in (*manifest["inputs"], CHANGES)}
     made[leaderboard.MANIFEST] = (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode()
     with tempfile.TemporaryDirectory(dir=folder, prefix=".freezing-") as temporary:
@@ -90,7 +91,7 @@ def altered(folder: Path) -> list[str]:
 
 
 def table(folder: Path, board: str, version: str | None = None) -> pd.DataFrame:
-    """The published long table of one benchmark, after its bytes were held against the manifest."""
+    """The published long table of one board, after its bytes were held against the manifest."""
     root = Path(folder) / check_name(version) if version else Path(folder)
     if not root.is_dir():
         raise InputError(f"version {version} does not exist. Frozen: {', '.join(names(folder)) or 'none'}.")
@@ -98,15 +99,20 @@ def table(folder: Path, board: str, version: str | None = None) -> pd.DataFrame:
     stated = _files(root)
     if name not in stated:
         have = sorted(Path(n).stem for n in stated if _is_table(n))
-        raise InputError(f"{root} publishes no benchmark {board!r}. It has {', '.join(have) or 'none'}.")
+        raise InputError(
+            f"{root} publishes no board {board!r}. It has {', '.join(have) or 'none'}: benchmark= and protocol= choose."
+        )
     path = root / name
     if not path.is_file() or storage.sha256_file(path) != stated[name]:
         raise CacheError(f"{path} is not the file that its manifest lists. Restore it, or run job=leaderboard.")
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"pool": str, "task": str, "metric": str})
 
 
-def changes(folder: Path, version: str, made: dict[str, bytes]) -> str:
-    """Every mean and task number that moved since the version before, and what of its inputs is different."""
+def changes(folder: Path, version: str, made: dict[str, bytes], rows: dict[str, str]) -> str:
+    """Every mean and task number that moved since the version before, and what of its inputs is different.
+
+    made: path -> bytes of the new tables.   rows: board -> path of the rows behind it.
+    """
     earlier = names(folder)
     if not earlier:
         return f"# {version}\n\nThe first version.\n"
@@ -117,9 +123,9 @@ def changes(folder: Path, version: str, made: dict[str, bytes]) -> str:
         try:
             old = table(folder, board, before)
         except InputError:
-            lines += [f"- {board}: new benchmark, {new['metric'].nunique()} metrics"]
+            lines += [f"- {board}: new board, {new['metric'].nunique()} metrics"]
             continue
-        why = _reasons(Path(folder) / before / "results" / f"{board}.csv", Path(folder) / "results" / f"{board}.csv")
+        why = _reasons(Path(folder) / before / rows[board], Path(folder) / rows[board])
         old, new = old.set_index(_KEY)["tau_w"], new.set_index(_KEY)["tau_w"]
         for key in sorted({*old.index, *new.index}, key=str):
             first, second = (float(part.get(key, math.nan)) for part in (old, new))

@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import leaderboard_world
 import numpy as np
+import pandas as pd
 import pytest
 
 from tebench.errors import InputError
@@ -14,13 +16,23 @@ from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool
 from tebench.jobs import leaderboard as job
-from tebench.reporting import citation, leaderboard, leaderboard_page, leaderboard_rows
-from tebench.reporting.leaderboard_boards import Board, read
+from tebench.reporting import (
+    citation,
+    leaderboard,
+    leaderboard_boards,
+    leaderboard_data,
+    leaderboard_page,
+    leaderboard_rows,
+)
+from tebench.reporting.leaderboard_boards import Board, evaluate_all, read, result_of
 from tebench.reporting.leaderboard_pools import rescore, stale
 
 HOSTILE = "=1+1</script><script>alert('x')</script><img src=x onerror=alert(1)>\"&_%${\\input{x}}"
 NARROW = Pool("third_party", tuple(leaderboard_world.ENCODERS[:3]))
-CONFIG = {"job": {"folder": None, "check": False, "update": False, "metrics": None}, "protocol": {"name": "starter-v0"}}
+CONFIG = {
+    "job": {"folder": None, "check": False, "update": False, "metrics": None}, "protocol": {"name": "starter-v0"},
+    "workers": 1,
+}  # fmt: skip
 
 
 @pytest.fixture(name="folder", scope="module")
@@ -63,23 +75,34 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
+def _data(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+
+
 def _embedded(page):
-    columns, data = (
-        json.loads(re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page, re.S)[1])
-        for name in ("columns", "data")
-    )
-    return {view: [dict(zip(columns, row, strict=True)) for row in rows] for view, rows in data.items()}
+    """View -> its rows as mappings, words in place of numbers that point at them."""
+    data, found = _data(page), {}
+    for board in data["boards"]:
+        for pool in board["pools"]:
+            for (task, slug), view in zip(board["tasks"], pool["views"], strict=True):
+                rows = [dict(zip(data["columns"], row, strict=True)) for row in view["rows"]]
+                for row in rows:
+                    row |= {name: data["strings"][row[name]] for name in ("interval", "status", "reason")}
+                    row["metric"], row["slug"], row["title"] = board["metrics"][row["metric"]]
+                    row |= {"task": task, "pool": pool, "board": board}
+                found[".".join([board["slug"], pool["slug"], slug])] = rows
+    return found
 
 
 def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, capsys, monkeypatch):
     made = leaderboard.build(folder, draw=False)  # the bytes of figures: test_figures.py
     assert leaderboard.differences(folder, made) == []
-    drawn = [f"figures/starter-{name}.{kind}" for name in (
+    drawn = [f"figures/starter-v0-{name}.{kind}" for name in (
                  "cost-quality", "ground-truth", "slopes-subcortical", "slopes-tissue", "subcortical", "tissue")
              for kind in ("svg", "pdf")]  # fmt: skip
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert names == {*made, *drawn, "results/starter.csv", "ground_truth/starter.csv"}
-    for name in ("index.html", "figures/starter-tissue.svg", "tables/starter.csv"):
+    for name in ("index.html", "figures/starter-v0-tissue.svg", "tables/starter-v0.csv"):
         path = folder / name
         before = path.read_bytes()
         path.write_bytes(before[:-2] + b"?" + before[-1:])
@@ -125,7 +148,7 @@ def test_pool_scores_are_recomputed_and_equal_an_evaluation_of_the_narrower_pool
     embedded = _embedded(page)
     compared = 0
     for row in expected.itertuples():
-        view = leaderboard_page.view_id("starter", "third_party", row.task)
+        view = leaderboard_data.view_id("starter-v0", "third_party", row.task)
         (shown,) = [item for item in embedded[view] if item["metric"] == row.metric]
         assert shown["n"] == row.n
         for name in ("tau_w", "low", "null_low", "null_high", "regret", "p"):
@@ -175,25 +198,52 @@ def test_page_is_one_file_without_requests(page):
         assert "src" not in attributes, tag
         assert not any(name.startswith("on") for name in attributes)
         assert "style" not in attributes  # the policy allows the one style element only
-        assert attributes.get("href", "#").startswith(("#", "data:text/csv;charset=utf-8,"))
-    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", page)
+        # Files beside the page are linked, never loaded.
+        assert attributes.get("href", "#").startswith(("#", "tables/", "figures/"))
+    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", page.replace("http://www.w3.org/2000/svg", "", 1))
     policy = next(a["content"] for _, a in found if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'")
 
 
-def test_every_number_is_there_without_javascript_and_anchors_are_unique(page, board):
+def test_the_whole_pool_is_there_without_javascript_and_anchors_are_unique(page, board):
     found = Tags(page).tags
     ids = [attributes["id"] for _, attributes in found if "id" in attributes]
     assert len(ids) == len(set(ids))
     anchors = {a["href"][1:] for t, a in found if t == "a" and a.get("href", "").startswith("#")}
     assert anchors <= set(ids)
-    for pool in board.pools:
+    for task in (MEAN, *board.tasks):
+        for metric in leaderboard_world.METRICS:
+            assert leaderboard_data.view_id("starter-v0", "starter", task, metric) in ids
+    markup = page.split('id="data"')[0]
+    assert markup.count("no source head") == len(board.tasks)  # the reason of a cell without a number is visible
+    assert markup.count('<svg class="strip"') == 3 * (len(leaderboard_world.METRICS) - 1)  # leep has no number
+    assert "not told apart from its best" in markup
+
+
+def test_every_number_of_every_pool_is_in_the_data_with_what_its_picture_needs(page, board):
+    embedded = _embedded(page)
+    assert set(embedded) == {leaderboard_data.view_id("starter-v0", pool.name, task)
+                             for pool in board.pools for task in (MEAN, *board.tasks)}  # fmt: skip
+    for result in board.results:
+        points = result.points.set_index(["metric", "task", "encoder"])
+        effect = result.influence.set_index(["metric", "task", "left_out"])
         for task in (MEAN, *board.tasks):
-            for metric in leaderboard_world.METRICS:
-                assert leaderboard_page.view_id("starter", pool.name, task, metric) in ids
-    assert page.count("no source head") > 3  # the reason of a cell without a number is visible
-    assert page.count('<svg class="plot"') > 10
-    assert "not told apart from its best" in page
+            rows = embedded[leaderboard_data.view_id("starter-v0", result.pool.name, task)]
+            assert {row["metric"] for row in rows} == set(leaderboard_world.METRICS)
+            for row in rows:
+                encoders = [row["board"]["encoders"][place][0] for place in row["pool"]["members"]]
+                assert encoders == list(result.pool.encoders)
+                for k, encoder in enumerate(encoders):
+                    key = (row["metric"], task, encoder)
+                    if key in points.index:
+                        assert row["z"][k] == pytest.approx(points.loc[key, "z"], rel=1e-2)
+                        assert row["score"][k] == pytest.approx(points.loc[key, "score"], rel=1e-3)
+                    if key in effect.index and np.isfinite(effect.loc[key, "tau_w"]):
+                        assert row["without"][k] == pytest.approx(effect.loc[key, "tau_w"], rel=1e-3, abs=1e-9)
+                        assert row["change"][k] == pytest.approx(effect.loc[key, "change"], rel=1e-3, abs=1e-9)
+    leep = next(row for row in embedded["starter-v0.starter.tissue"] if row["metric"] == "leep")
+    words = {k: [_data(page)["strings"][place] for place in pair] for k, pair in leep["absent"].items()}
+    assert list(words.values()) == [["n/a", "no source head"]] * 3
 
 
 def test_influence_on_the_page_is_that_of_a_pool_fused_anew(board):
@@ -222,16 +272,75 @@ def test_hostile_words_stay_text(board):
     hostile = Board(HOSTILE, HOSTILE, rows, truth, (pool,))
     page = leaderboard_page.render([hostile], version=HOSTILE, source="0")
     found = Tags(page).tags
-    assert [tag for tag, _ in found].count("script") == 3
+    assert [tag for tag, _ in found].count("script") == 2
     assert "img" not in {tag for tag, _ in found}
     assert not any(name.startswith("on") for _, attributes in found for name in attributes)
-    text = leaderboard_page.long_csv(hostile)
+    text = leaderboard_data.long_csv(hostile)
     assert not re.search(r'(^|,|")=1\+1', text)
     assert "'=1+1" in text
-    for view in _embedded(page).values():
-        assert all(row["title"].startswith("'=") for row in view)
     assert "<script" not in leaderboard.readme([hostile], HOSTILE)
     assert "\\input{" not in citation.bibtex(HOSTILE, note=HOSTILE)
+
+
+@pytest.fixture(name="pair", scope="module")
+def _pair(board, tmp_path_factory):
+    """A folder whose ground truth holds two protocols, and its boards."""
+    truth = pd.concat([leaderboard_world.frozen(board.truth), board.truth])
+    folder = leaderboard_world.write(tmp_path_factory.mktemp("pair"), board.rows, truth)
+    return folder, leaderboard.boards(folder, protocol="starter-v0")
+
+
+def test_each_protocol_is_a_board_with_all_pools_and_none_mixes_with_another(pair, board):
+    folder, (first, second) = pair
+    assert [first.name, second.name] == ["starter-v0", "starter-v0-frozen"]
+    assert [b.name for b in leaderboard.boards(folder, protocol="starter-v0-frozen")] == [second.name, first.name]
+    for found in (first, second):
+        assert set(found.truth["protocol"]) == {found.protocol} == {found.name}
+        assert found.pools == board.pools
+    assert first.truth.equals(board.truth)
+    pool, key = first.pools[0], ["metric", "task", "encoder"]
+    scores = [rescore(found.rows, found.truth, pool).set_index(key)["score"] for found in (first, second)]
+    moved = (scores[0] - scores[1].reindex(scores[0].index)).abs().groupby("metric").max()
+    assert list(moved.index[moved > 1e-9]) == ["mean_rank_elsewhere"]  # the one that reads ground truth
+    other = second.truth[second.truth["task"] == "tissue"].groupby("encoder")["value"].mean()
+    assert scores[1]["mean_rank_elsewhere", "subcortical"].to_dict() == other.rank().to_dict()
+    made = [result_of(found, pool).frame for found in (first, second)]
+    assert not np.allclose(made[0]["tau_w"], made[1]["tau_w"], equal_nan=True)
+    expected = evaluate(rescore(second.rows, second.truth, pool), second.truth, second.directions, pool=pool)
+    pd.testing.assert_frame_equal(made[1], expected)
+
+
+def test_pools_that_are_evaluated_in_processes_are_those_evaluated_alone(pair):
+    boards = [replace(found, pools=found.pools[1:]) for found in pair[1]]
+    evaluate_all(boards, workers=2)
+    for found in boards:
+        assert [result.pool for result in found.results] == list(found.pools)
+        assert all(result.board is found for result in found.results)
+        alone = result_of(found, found.pools[0])
+        for name in ("scores", "frame", "points", "influence", "judged"):
+            pd.testing.assert_frame_equal(getattr(found.results[0], name), getattr(alone, name))
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"protocol": "starter-v0-frozen"}, ["starter-v0-frozen"]),
+        ({"protocols": ["starter-v0-frozen", "starter-v0"]}, ["starter-v0-frozen", "starter-v0"]),
+        ({}, ["starter-v0", "starter-v0-frozen"]),
+    ],
+)
+def test_a_benchmark_can_name_its_protocols(pair, monkeypatch, facts, expected):
+    facts = {"ground_truth": "starter.csv", "title": "t", "pool": "starter", **facts}
+    monkeypatch.setattr(leaderboard_boards, "facts_of", lambda name: facts)
+    assert leaderboard_boards.protocols(pair[0], "starter") == expected
+    assert [board.protocol for board in leaderboard.boards(pair[0])] == expected
+
+
+def test_a_protocol_that_lacks_a_cell_is_named(pair, board, tmp_path):
+    other = leaderboard_world.frozen(board.truth).iloc[:-1]
+    leaderboard_world.write(tmp_path, board.rows, pd.concat([board.truth, other]))
+    with pytest.raises(InputError, match="ground truth lacks 1 cell"):
+        leaderboard.boards(tmp_path)
 
 
 def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_path, monkeypatch):

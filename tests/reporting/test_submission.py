@@ -17,7 +17,7 @@ from tebench.reporting import leaderboard_rows, submission
 from tebench.reporting.validation import claims, validate
 
 SOURCE = leaderboard_world.digest("mine.py")
-CONFIG = {"job": {"file": None, "folder": None, "accept": False}, "plugins": [], "protocol": {"name": "starter-v0"}}
+CONFIG = {"job": {"file": None, "folder": None, "accept": False}, "plugins": []}
 TREE = Path(tebench.__file__).parents[1] / "leaderboard"
 
 
@@ -51,7 +51,7 @@ def _check(folder, sound, tmp_path):
         changed = change(facts, rows)
         path = tmp_path / "submission.csv"
         path.write_text(text(submission.text(facts, rows if changed is None else changed)), encoding="utf-8")
-        return validate(path, folder, protocol="starter-v0", **options)
+        return validate(path, folder, **options)
 
     return check
 
@@ -210,7 +210,7 @@ def test_every_submission_of_the_tree_is_sound():
     refused = {
         path.name: found.problems
         for path in sorted((TREE / "submissions").glob("*"))
-        if path.name != "README.md" and not (found := validate(path, TREE, protocol="starter-v0")).sound
+        if path.name != "README.md" and not (found := validate(path, TREE)).sound
     }
     assert refused == {}
 

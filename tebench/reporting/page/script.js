@@ -1,162 +1,146 @@
+// The page without this file shows the whole pools' tables; with it one table at a time, of any pool, sorted, copied, saved.
+const root = document.documentElement, byId = (id) => document.getElementById(id);
+const all = (what, where) => Array.from((where || document).querySelectorAll(what));
+const boardBox = byId("board"), poolBox = byId("pool"), taskBox = byId("task"), sortBox = byId("sort"), results = byId("results");
+const said = byId("said"), made = new Map();
+let at = { board: data.boards[0], pool: data.boards[0].pools[0], task: 0 }, timer = 0;
 
-(function () {
-  "use strict";
-  // Everything on the page is readable without this file: it shows one table at a time, sorts, copies and saves.
-  var root = document.documentElement;
-  var all = function (what, where) { return Array.prototype.slice.call((where || document).querySelectorAll(what)); };
-  var byId = function (id) { return document.getElementById(id); };
-  var views = all(".view"), board = byId("board"), pool = byId("pool"), task = byId("task"), sort = byId("sort");
-  var said = byId("said"), timer = 0;
-  if (!views.length) { return; }
-
-  function say(text) {
-    said.textContent = text;
-    clearTimeout(timer);
-    timer = setTimeout(function () { said.textContent = ""; }, 2500);
+function say(text) {
+  said.textContent = text;
+  clearTimeout(timer);
+  timer = setTimeout(() => { said.textContent = ""; }, 2500);
+}
+function options(select, texts, chosen) {
+  select.replaceChildren(...texts.map((text, place) => el("option", { value: place }, plain(text))));
+  select.value = String(chosen);
+}
+function show(next) {
+  at = next;
+  const id = viewId(at);
+  if (!made.has(id)) { made.set(id, section(at)); }
+  results.replaceChildren(made.get(id));
+  if (boardBox) { options(boardBox, data.boards.map((board) => board.name), data.boards.indexOf(at.board)); }
+  options(poolBox, at.board.pools.map((pool) => `${pool.name} (${pool.members.length} encoders)`), at.board.pools.indexOf(at.pool));
+  options(taskBox, at.board.tasks.map(([name]) => taskWords(name)), at.task);
+}
+// The chosen table; pool and task keep their names when the board changes and has them too.
+function switched(event) {
+  let { board, pool, task } = at;
+  if (event.target === boardBox) {
+    const name = board.tasks[task][0];
+    board = data.boards[Number(boardBox.value)];
+    pool = board.pools.find((other) => other.name === pool.name) || board.pools[0];
+    task = Math.max(0, board.tasks.findIndex((other) => other[0] === name));
+  } else if (event.target === poolBox) {
+    pool = board.pools[Number(poolBox.value)];
+  } else {
+    task = Number(taskBox.value);
   }
-  function distinct(key, among) {
-    return among.map(function (view) { return view.dataset[key]; }).filter(function (v, i, list) { return list.indexOf(v) === i; });
-  }
-  function fill(select, values, words, chosen) {
-    select.textContent = "";
-    values.forEach(function (value) {
-      var option = document.createElement("option");
-      option.value = value;
-      option.textContent = words(value);
-      select.appendChild(option);
-    });
-    select.value = values.indexOf(chosen) < 0 ? values[0] : chosen;
-  }
-  function show(view) {
-    var mine = views.filter(function (v) { return v.dataset.board === view.dataset.board; });
-    if (board) { board.value = view.dataset.board; }
-    fill(pool, distinct("pool", mine), function (name) {
-      return name + " (" + mine.filter(function (v) { return v.dataset.pool === name; })[0].dataset.n + " encoders)";
-    }, view.dataset.pool);
-    fill(task, distinct("task", mine), String, view.dataset.task);
-    views.forEach(function (v) { v.hidden = v !== view; });
-  }
-  function chosen() {
-    var name = board ? board.value : views[0].dataset.board;
-    var mine = views.filter(function (v) { return v.dataset.board === name; });
-    var fits = mine.filter(function (v) { return v.dataset.pool === pool.value && v.dataset.task === task.value; });
-    return fits[0] || mine[0];
-  }
-  function switched() {
-    var view = chosen();
-    show(view);
-    try { history.replaceState(null, "", "#" + view.id); } catch (error) { /* some browsers refuse this on file: */ }
-    arrange(view);
-    say(view.querySelector("h2 span").textContent);
-  }
-  function follow() {
-    var id = "";
-    try { id = decodeURIComponent(location.hash.slice(1)); } catch (error) { return; }
-    var target = id && byId(id);
-    var view = target && target.closest(".view");
-    if (!view) { return; }
-    show(view);
-    if (target.tagName === "DETAILS") { target.open = true; }
-    target.scrollIntoView();
-  }
-
-  // Sorting: cells without a value stay last in either direction; equal cells keep the order of the groups.
-  function order(view, column, down) {
-    var body = view.querySelector("tbody"), rows = Array.prototype.slice.call(body.rows);
-    var text = view.querySelectorAll("thead th")[column].dataset.sort === "text";
-    // The reason of an absent number spans the columns that it has no values for.
-    var key = function (row) { return row.className === "absent" && column !== 1 ? "" : row.cells[column].dataset.v; };
-    rows.forEach(function (row, i) { if (!row.dataset.first) { row.dataset.first = String(i); } });
-    rows.sort(function (a, b) {
-      var x = key(a), y = key(b), gap;
-      if ((x === "") !== (y === "")) { return x === "" ? 1 : -1; }
-      gap = text ? x.localeCompare(y) : Number(x) - Number(y);
-      return (down ? -gap : gap) || Number(a.dataset.first) - Number(b.dataset.first);
-    });
-    rows.forEach(function (row) { body.appendChild(row); });
-    all("thead th", view).forEach(function (th, i) {
-      if (i === column) { th.setAttribute("aria-sort", down ? "descending" : "ascending"); } else { th.removeAttribute("aria-sort"); }
-    });
-  }
-  function press(th, column, view) {
-    var now = th.getAttribute("aria-sort"), first = th.dataset.sort === "down" ? "descending" : "ascending";
-    order(view, column, now ? now === "ascending" : first === "descending");
-    say("sorted by " + th.textContent.trim() + ", " + th.getAttribute("aria-sort"));
-  }
-  function arrange(view) {
-    var column = Number(sort.value), th = view.querySelectorAll("thead th")[column];
-    if (column && th) { order(view, column, th.dataset.sort === "down"); }
-  }
-  views.forEach(function (view) {
-    all(":scope > table thead th", view).forEach(function (th, column) {
-      if (!th.dataset.sort || th.dataset.sort === "none") { return; }
-      var button = document.createElement("button");
-      button.type = "button";
-      while (th.firstChild) { button.appendChild(th.firstChild); }
-      button.addEventListener("click", function () { press(th, column, view); });
-      th.appendChild(button);
-    });
-  });
-  all("thead th", views[0]).forEach(function (th, column) {
-    if (!th.dataset.sort || th.dataset.sort === "none" || th.closest("table").className) { return; }
-    var option = document.createElement("option");
-    option.value = String(column);
-    option.textContent = th.textContent.trim();
-    sort.appendChild(option);
-  });
-  sort.addEventListener("change", function () {
-    var view = chosen(), th = view.querySelectorAll("thead th")[Number(sort.value)];
-    order(view, Number(sort.value), th.dataset.sort === "down");
-    say("sorted by " + th.textContent.trim());
-  });
-
-  function copy(text, what) {
-    var done = function () { say(what + " copied"); };
-    var old = function () {
-      var area = document.createElement("textarea"), ok = false;
-      area.value = text;
-      document.body.appendChild(area);
-      area.select();
-      try { ok = document.execCommand("copy"); } catch (error) { ok = false; }
-      area.remove();
-      if (ok) { done(); } else { say("the browser does not allow copying"); }
-    };
-    if (navigator.clipboard && window.isSecureContext) { navigator.clipboard.writeText(text).then(done, old); } else { old(); }
-  }
-  function quote(value) {
-    var text = value === null ? "" : String(value);
-    return /[",\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
-  }
-  function save(view) {
-    var columns = JSON.parse(byId("columns").textContent), rows = JSON.parse(byId("data").textContent)[view.id];
-    var lines = [columns].concat(rows).map(function (row) { return row.map(quote).join(","); });
-    var link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
-    link.download = "tebench-" + view.id + ".csv";
-    document.body.appendChild(link);
-    link.click();
-    link.remove();
-    setTimeout(function () { URL.revokeObjectURL(link.href); }, 1000);
-    say("saved " + link.download);
-  }
-  document.addEventListener("click", function (event) {
-    var button = event.target.closest("button"), cell, bib;
-    if (!button) { return; }
-    if (button.className === "copy-link") {
-      cell = button.closest(".cell");
-      copy(location.href.split("#")[0] + "#" + cell.id, "link");
-    } else if (button.className === "copy-bib") {
-      bib = button.closest(".cell, section").querySelector(".bib");
-      copy(bib.textContent, "BibTeX");
-    } else if (button.className === "save") {
-      save(button.closest(".view"));
+  show({ board, pool, task });
+  try { history.replaceState(null, "", "#" + viewId(at)); } catch (error) { /* some browsers refuse this on file: */ }
+  const place = Number(sortBox.value), th = results.querySelectorAll("thead th")[place];
+  if (place) { order(place, th.dataset.sort === "down"); }
+  say(results.querySelector("h2 span").textContent);
+}
+function follow() {
+  let id = "";
+  try { id = decodeURIComponent(location.hash.slice(1)); } catch (error) { return; }
+  for (const board of data.boards) {
+    for (const pool of board.pools) {
+      for (let task = 0; task < board.tasks.length; task += 1) {
+        const view = viewId({ board, pool, task });
+        if (id === view || (id.startsWith(view + ".") && board.metrics.some((metric) => id === view + "." + metric[1]))) {
+          show({ board, pool, task });
+        }
+      }
     }
-  });
+  }
+  const target = id && byId(id);
+  if (!target) { return; }
+  if (target.tagName === "DETAILS") { target.open = true; fill(target); target.querySelector("summary").focus({ preventScroll: true }); }
+  target.scrollIntoView();
+}
 
-  root.classList.add("js");
-  all("#switches, .save, .copy-link, .copy-bib").forEach(function (node) { node.hidden = false; });
-  show(views[0]);
-  [board, pool, task].forEach(function (select) { if (select) { select.addEventListener("change", switched); } });
-  window.addEventListener("hashchange", follow);
-  follow();
-})();
+// Sorting: cells without a value stay last in either direction; equal cells keep the order of the groups.
+function order(place, down) {
+  const view = results.querySelector(".view"), body = view.querySelector("tbody"), heads = view.querySelectorAll(":scope > table thead th");
+  const text = heads[place].dataset.sort === "text", rows = Array.from(body.rows);
+  // The reason of an absent number spans the columns that it has no values for.
+  const key = (row) => (row.className === "absent" && place > 1 ? "" : row.cells[place].dataset.v);
+  rows.forEach((row, i) => { row.dataset.first = row.dataset.first || String(i); });
+  rows.sort((a, b) => {
+    const x = key(a), y = key(b);
+    if ((x === "") !== (y === "")) { return x === "" ? 1 : -1; }
+    const gap = text ? x.localeCompare(y) : Number(x) - Number(y);
+    return (down ? -gap : gap) || Number(a.dataset.first) - Number(b.dataset.first);
+  });
+  body.append(...rows);
+  heads.forEach((th, i) => {
+    if (i === place) { th.setAttribute("aria-sort", down ? "descending" : "ascending"); } else { th.removeAttribute("aria-sort"); }
+  });
+  say("sorted by " + heads[place].textContent.trim() + (down ? ", descending" : ", ascending"));
+}
+
+function copy(text, what) {
+  const done = () => { say(what + " copied"); };
+  const old = () => {
+    const area = el("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    let ok = false;
+    try { ok = document.execCommand("copy"); } catch (error) { ok = false; }
+    area.remove();
+    if (ok) { done(); } else { say("the browser does not allow copying"); }
+  };
+  if (navigator.clipboard && window.isSecureContext) { navigator.clipboard.writeText(text).then(done, old); } else { old(); }
+}
+function save(name, lines) {
+  const link = el("a", { download: "tebench-" + name + ".csv" });
+  link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => { URL.revokeObjectURL(link.href); }, 1000);
+  say("saved " + link.download);
+}
+function saveAll(board) {
+  const lines = [["board", "pool", ...data.saved].join(",")];
+  board.pools.forEach((pool) => { board.tasks.forEach((_, task) => { lines.push(...csvLines({ board, pool, task }, true)); }); });
+  save(board.slug, lines);
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) { return; }
+  if (button.closest("thead")) {
+    const th = button.closest("th"), now = th.getAttribute("aria-sort");
+    order(th.cellIndex, now ? now === "ascending" : th.dataset.sort === "down");
+  } else if (button.className === "copy-link") {
+    copy(location.href.split("#")[0] + "#" + button.closest(".cell").id, "link");
+  } else if (button.className === "copy-bib") {
+    copy(button.closest(".cell, section").querySelector(".bib").textContent, "BibTeX");
+  } else if (button.className === "save") {
+    save(viewId(at), [data.saved.join(","), ...csvLines(at, false)]);
+  } else if (button.className === "save-all") {
+    saveAll(data.boards.find((board) => plain(board.name) === button.dataset.board));
+  }
+});
+// A link to the number that the address names already changes no address.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#"]');
+  if (link && link.getAttribute("href") === location.hash) { follow(); }
+});
+document.addEventListener("submit", (event) => { event.preventDefault(); });
+
+root.classList.add("js");
+all("#switches, .save-all, .copy-bib").forEach((node) => { node.hidden = false; });
+options(sortBox, HEADS.map(([text], place) => text || (place === 2 ? "τw" : "")), 0);
+HEADS.forEach(([, sort], place) => { if (place && (!sort || sort === "none")) { sortBox.options[place].hidden = true; sortBox.options[place].disabled = true; } });
+sortBox.addEventListener("change", () => {
+  const place = Number(sortBox.value);
+  order(place, results.querySelectorAll("thead th")[place].dataset.sort === "down");
+});
+[boardBox, poolBox, taskBox].forEach((select) => { if (select) { select.addEventListener("change", switched); } });
+window.addEventListener("hashchange", follow);
+show(at);
+follow();
