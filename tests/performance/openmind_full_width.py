@@ -73,7 +73,7 @@ def measure(architecture: str, size: int, path: Path, out) -> None:
 
     torch.set_num_threads(1)
     rows: list = []
-    reading = timed(rows, "describe (weights mapped)", lambda: describe(path))
+    reading = timed(rows, "describe (every weight looked at)", lambda: describe(path))
     timed(rows, "fingerprint (sha256 of the file)", lambda: fingerprint(path))
     encoder = timed(rows, "open (every weight checked)", lambda: open_checkpoint(path))
     patch = torch.randn(1, 1, size, size, size)
