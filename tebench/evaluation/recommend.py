@@ -52,14 +52,20 @@ class Evidence:
 def evidence(folder: Path, protocol: str | None = None) -> list[Evidence]:
     """Usable metrics of the leaderboard rows in `folder`, best mean tau_w first; [] where there are no rows.
 
-    Of several benchmarks the one with most encoders speaks. protocol: preferred one of the ground truth; where the
-    file does not hold it, its first.
+    Of several benchmarks the one with most encoders speaks. protocol: preferred one of the ground truth, unless the
+    benchmark names its own; where the file holds neither, its first.
     """
+    from tebench.reporting.leaderboard_boards import facts_of
+
     found = []
     for path in sorted((Path(folder) / "results").glob("*.csv")):
-        truth = Path(folder) / "ground_truth" / path.name
+        try:
+            facts = facts_of(path.stem)
+        except InputError:  # rows of a benchmark that is not configured here
+            facts = {}
+        truth = Path(folder) / "ground_truth" / facts.get("ground_truth", path.name)
         if truth.is_file():
-            found.append(_of_benchmark(path, truth, protocol))
+            found.append(_of_benchmark(path, truth, facts.get("protocol") or protocol))
     found = [rows for rows in found if rows]
     return max(found, key=lambda rows: rows[0].n_encoders, default=[])
 

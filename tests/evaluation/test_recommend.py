@@ -33,6 +33,13 @@ def test_the_number_stands_with_its_caveat(found):
         assert ("not outside chance" in text) != item.beyond_chance
 
 
+def test_the_benchmark_names_the_file_of_its_ground_truth(tmp_path):
+    folder = leaderboard_world.write(tmp_path, *leaderboard_world.rows_and_truth())
+    (folder / "results" / "starter.csv").rename(folder / "results" / "openmind_resenc.csv")
+    (folder / "ground_truth" / "starter.csv").rename(folder / "ground_truth" / "openmind.csv")
+    assert {item.benchmark for item in recommend.evidence(folder)} == {"openmind_resenc"}
+
+
 def test_without_rows_there_is_a_default_and_no_evidence(tmp_path):
     assert recommend.evidence(tmp_path) == []
     assert recommend.candidates([])[0] == recommend.DEFAULT
