@@ -209,14 +209,16 @@ def _draw_trees(pair, features, case: int, colours) -> None:
     crossing = classes[tree.edges[:, 0]] != classes[tree.edges[:, 1]]
     ink = colours[names[classes]] * np.where(names[classes] == 0, 0.75, 1.0)[:, None]
     for axes, keep in zip(pair, (np.arange(len(crossing)), np.array(bridges, int)), strict=True):
-        if axes is pair[1]:  # edges of length zero: every class is drawn together in one star
+        few = axes is pair[1]
+        if few:  # edges of length zero: every class is drawn together in one star
             for spot, c, colour in zip(spots, classes, ink, strict=True):
                 centre = spots[classes == c].mean(0)
                 axes.plot(*np.stack([spot, centre]).T, color=colour, lw=0.6, alpha=0.7, zorder=1)
         for (i, j), crosses in zip(tree.edges[keep], crossing[keep], strict=True):
             axes.plot(
-                *spots[[i, j]].T, color=LEAK if crosses else "0.6", lw=1.6 if crosses else 0.8, zorder=2 + crosses
-            )
+                *spots[[i, j]].T, color=LEAK if crosses else "0.6", lw=3.0 if few else 1.6 if crosses else 0.8,
+                zorder=5 if few else 2 + crosses,
+            )  # fmt: skip
         axes.scatter(*spots.T, c=ink, s=16, edgecolors="0.2", linewidths=0.4, zorder=4)
         axes.set(xticks=[], yticks=[])
         axes.set_xlabel("plane of the two largest spreads (PCA); distances are those of all dimensions", fontsize=7)

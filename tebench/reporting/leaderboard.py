@@ -18,7 +18,7 @@ from tebench import storage
 from tebench.errors import CacheError, InputError
 from tebench.evaluation.arrays import MEAN
 from tebench.reporting import citation, figures, figures_slopes, formats, leaderboard_page, style
-from tebench.reporting.leaderboard_boards import Board, Result, evaluate_all
+from tebench.reporting.leaderboard_boards import Board, Result, evaluate_all, result_of
 from tebench.reporting.leaderboard_boards import read_all as boards
 from tebench.reporting.leaderboard_data import long_csv
 
@@ -52,10 +52,7 @@ def render(
     for board in found:
         texts[f"tables/{board.name}.csv"] = long_csv(board)
         for result in board.results:
-            options = {"title": _heading(result), "titles": board.titles, "groups": result.groups.get(MEAN)}
-            name = f"{board.name}-{result.pool.name}"
-            texts[f"tables/{name}.tex"] = formats.latex(result.frame, **options, label=f"tab:{name}")
-            texts[f"tables/{name}.md"] = formats.markdown(result.frame, **options)
+            texts |= _tables(result)
     if draw:
         drawn = _drawn([recipe for board in found for recipe in _figures(board)], workers)
     made = {name: text.encode() for name, text in texts.items()} | drawn
@@ -72,7 +69,7 @@ def render(
 
 def write(folder: Path, made: dict[str, bytes]) -> list[Path]:
     """Write the files and remove generated ones of an earlier run that no longer belong."""
-    for name in set(_listed(folder)) - set(made):
+    for name in set(_stated(folder)) - set(made):
         (folder / name).unlink(missing_ok=True)
     for name, data in made.items():
         with storage.atomic_path(folder / name) as temporary:
@@ -108,11 +105,32 @@ def differences(folder: Path, made: dict[str, bytes]) -> list[str]:
             found += [f"{name} is absent"] if name not in made else []
         elif storage.sha256_file(folder / name) != digest:
             found.append(f"{name} is not the file that {MANIFEST} lists")
-    known = {*made, *_listed(folder)}
+    known = {*made, *_stated(folder)}
     extra = [
         p.relative_to(folder).as_posix() for part in ("tables", "figures") for p in sorted((folder / part).glob("*"))
     ]
     found += [f"{name} was not generated" for name in extra if name not in known]
+    return found
+
+
+def spot_check(folder: Path, *, protocol: str | None = None) -> list[str]:
+    """What a short look finds wrong in `folder`, one sentence a file: inputs, every file's hash, and the tables of each
+    board's smallest pool made anew. `differences` after `build` looks at everything, and takes as long as making it.
+    """
+    shown = boards(folder, protocol=protocol)
+    manifest = _manifest(folder)
+    found = [] if manifest.get("inputs") == _inputs(folder, shown) else [f"{MANIFEST}: inputs belongs to other rows"]
+    texts = {}
+    for board in shown:
+        texts |= _tables(result_of(board, min(board.pools, key=len)))
+    for name, digest in _stated(folder).items():
+        if not (folder / name).is_file():
+            found.append(f"{name} is absent")
+        elif storage.sha256_file(folder / name) != digest:
+            found.append(f"{name} is not the file that {MANIFEST} lists")
+    for name, text in texts.items():
+        if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode():
+            found.append(f"{name} differs")
     return found
 
 
@@ -135,6 +153,16 @@ def readme(found: list[Board], version: str) -> str:
         ]
         lines += [f"- pools: {formats._escape_markdown(pools)}; each is computed for itself.", ""]
     return "\n".join([*lines, "## Cite", "", "```bibtex", citation.bibtex(version), "```", ""])
+
+
+def _tables(result: Result) -> dict[str, str]:
+    """Path -> text of the tables of one pool."""
+    board, name = result.board, f"{result.board.name}-{result.pool.name}"
+    options = {"title": _heading(result), "titles": board.titles, "groups": result.groups.get(MEAN)}
+    return {
+        f"tables/{name}.tex": formats.latex(result.frame, **options, label=f"tab:{name}"),
+        f"tables/{name}.md": formats.markdown(result.frame, **options),
+    }
 
 
 def _heading(result: Result) -> str:
@@ -200,11 +228,11 @@ def _manifest(folder: Path) -> dict:
     return {}
 
 
-def _listed(folder: Path) -> list[str]:
-    """Files of the manifest, only those that lie where generated files may lie."""
+def _stated(folder: Path) -> dict[str, str]:
+    """Files of the manifest with their hashes, only those that lie where generated files may lie."""
     stated = _manifest(folder).get("files", {})
     if not isinstance(stated, dict):
-        return []
+        return {}
     for name in stated:
         parts = Path(name).parts
         if not (
@@ -214,7 +242,7 @@ def _listed(folder: Path) -> list[str]:
             raise InputError(
                 f"{folder / MANIFEST} lists {name!r}, which job=leaderboard never makes. Restore the manifest."
             )
-    return list(stated)
+    return stated
 
 
 def _is_drawn(name: str) -> bool:

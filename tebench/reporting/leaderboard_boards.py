@@ -77,8 +77,13 @@ class Result:
 
 
 def board_name(benchmark: str, protocol: str) -> str:
-    """What a board is called everywhere: its protocol, led by the benchmark where the protocol does not say it."""
-    return protocol if protocol.startswith(benchmark) else f"{benchmark}-{protocol}"
+    """What a board is called everywhere: its protocol, led by the benchmark where the protocol does not say it.
+
+    >>> board_name("starter_v1", "starter-v1-frozen"), board_name("openmind_primus", "openmind-table2")
+    ('starter-v1-frozen', 'openmind_primus-openmind-table2')
+    """
+    said = protocol.replace("_", "-").startswith(benchmark.replace("_", "-"))
+    return protocol if said else f"{benchmark}-{protocol}"
 
 
 def protocols(folder: Path, benchmark: str, *, first: str | None = None) -> list[str]:
@@ -95,11 +100,18 @@ def protocols(folder: Path, benchmark: str, *, first: str | None = None) -> list
 
 def read_all(folder: Path, *, protocol: str | None = None) -> list[Board]:
     """Every board of `folder`: files of rows by name, `protocol` first of each benchmark's."""
-    return [
+    found = [
         read(folder, path.stem, protocol=name)
         for path in sorted((folder / "results").glob("*.csv"))
         for name in protocols(folder, path.stem, first=protocol)
     ]
+    names = [board.name for board in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(
+            f"leaderboard/results: two benchmarks make a board {', '.join(twice)}. Name the protocols that each is "
+            "shown under in its conf/benchmark/NAME.yaml (protocols: [...])."
+        )
+    return found
 
 
 def read(folder: Path, name: str, *, protocol: str | None = None) -> Board:

@@ -30,6 +30,29 @@ return Array.from(document.querySelectorAll('.view')).map(view => [view.id,
   Array.from(view.querySelectorAll('.strip')).map(node => node.outerHTML)]);
 """
 
+# The least contrast of any visible piece of text against what lies behind it (WCAG 2.2), and that text.
+CONTRAST = """
+const parts = (text) => text.match(/[\\d.]+/g).map(Number);
+const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+const behind = (node) => {
+  for (let at = node; at; at = at.parentElement) {
+    const found = parts(getComputedStyle(at).backgroundColor);
+    if (found.length === 3 || found[3] > 0) { return found; }
+  }
+  return [255, 255, 255];
+};
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+  const node = text.parentElement;
+  if (!text.data.trim() || !node.checkVisibility() || ["SCRIPT", "STYLE", "title"].includes(node.tagName)) { continue; }
+  const style = getComputedStyle(node), ink = parts(node.closest("svg") ? style.fill : style.color);
+  const [a, b] = [light(ink), light(behind(node))].sort((x, y) => x - y);
+  found.push([(b + 0.05) / (a + 0.05), text.data.trim().slice(0, 40)]);
+}
+return [found.length, ...found.sort((x, y) => x[0] - y[0])[0]];
+"""
+
 
 @pytest.fixture(name="site", scope="module")
 def _site(tmp_path_factory):
@@ -198,6 +221,9 @@ def test_nothing_is_wider_than_the_window_and_narrow_tables_become_cards(driver,
     if width == 360:
         choose(driver, "sort", "regret")
         assert column(driver, "regret") == sorted(column(driver, "regret"))
+    texts, least, words = driver.execute_script(CONTRAST)
+    print(f"{texts} pieces of text, least contrast {least:.2f} ({words})")
+    assert texts > 100 and least >= 4.5
     ground = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(20, 23, 26)" if dark else "rgb(255, 255, 255)")
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -299,7 +300,7 @@ def test_each_protocol_is_a_board_with_all_pools_and_none_mixes_with_another(pai
         assert found.pools == board.pools
     assert first.truth.equals(board.truth)
     pool, key = first.pools[0], ["metric", "task", "encoder"]
-    scores = [rescore(found.rows, found.truth, pool).set_index(key)["score"] for found in (first, second)]
+    scores = [rescore(found.rows, found.truth, pool).set_index(key)["score"].sort_index() for found in (first, second)]
     moved = (scores[0] - scores[1].reindex(scores[0].index)).abs().groupby("metric").max()
     assert list(moved.index[moved > 1e-9]) == ["mean_rank_elsewhere"]  # the one that reads ground truth
     other = second.truth[second.truth["task"] == "tissue"].groupby("encoder")["value"].mean()
@@ -333,7 +334,23 @@ def test_a_benchmark_can_name_its_protocols(pair, monkeypatch, facts, expected):
     facts = {"ground_truth": "starter.csv", "title": "t", "pool": "starter", **facts}
     monkeypatch.setattr(leaderboard_boards, "facts_of", lambda name: facts)
     assert leaderboard_boards.protocols(pair[0], "starter") == expected
-    assert [board.protocol for board in leaderboard.boards(pair[0])] == expected
+    if "starter-v0" not in expected:  # the stored scores that read ground truth are of that protocol
+        with pytest.raises(InputError, match="scores of mean_rank_elsewhere are not what"):
+            leaderboard.boards(pair[0])
+    else:
+        assert [board.protocol for board in leaderboard.boards(pair[0])] == expected
+
+
+def test_two_benchmarks_do_not_make_one_board(pair, monkeypatch):
+    facts = {"ground_truth": "starter.csv", "title": "t", "pool": "starter"}
+    monkeypatch.setattr(leaderboard_boards, "facts_of", lambda name: facts)
+    rows = pair[0] / "results"
+    (rows / "start.csv").write_bytes((rows / "starter.csv").read_bytes())
+    try:
+        with pytest.raises(InputError, match="two benchmarks make a board starter-v0, starter-v0-frozen"):
+            leaderboard.boards(pair[0])
+    finally:
+        (rows / "start.csv").unlink()
 
 
 def test_a_protocol_that_lacks_a_cell_is_named(pair, board, tmp_path):
@@ -379,12 +396,30 @@ def test_a_manifest_cannot_reach_outside(folder, tmp_path):
     assert outside.exists()
 
 
+def test_the_short_look_sees_changed_rows_files_and_code(folder, board, tmp_path, monkeypatch):
+    assert leaderboard.spot_check(folder) == []
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "index.html").write_text("x")
+    (copy / "tables" / "starter-v0.csv").unlink()
+    assert leaderboard.spot_check(copy) == [
+        "index.html is not the file that manifest.json lists", "tables/starter-v0.csv is absent"
+    ]  # fmt: skip
+    monkeypatch.setattr(leaderboard, "_heading", lambda result: "other")
+    assert {f"tables/starter-v0-third_party.{kind} differs" for kind in ("md", "tex")} == set(
+        leaderboard.spot_check(folder)
+    )
+    rows, truth = leaderboard_world.rows_and_truth(seed=4)
+    leaderboard_world.write(copy, rows, truth)
+    assert "manifest.json: inputs belongs to other rows" in leaderboard.spot_check(copy)
+
+
 def test_the_committed_leaderboard_is_what_its_rows_give():
+    """A short look; `.ci/run` makes everything anew (job=leaderboard job.check=true)."""
     from importlib.resources import files
     from pathlib import Path
 
-    folder = Path(str(files("tebench.leaderboard")))
-    assert leaderboard.differences(folder, leaderboard.build(folder, protocol="starter-v0", draw=False)) == []
+    assert leaderboard.spot_check(Path(str(files("tebench.leaderboard")))) == []
 
 
 def test_citation_says_what_the_citation_file_says():
