@@ -57,11 +57,9 @@ def atomic_path(path: Path):
     path = Path(path)
     make_folder(path.parent)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=f".part{path.suffix}", dir=path.parent)
+        handle, temporary = _temporary(path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}. Choose a writable folder.") from error
-    os.close(handle)
-    temporary = Path(temporary)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -71,7 +69,31 @@ def atomic_path(path: Path):
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}.") from error
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """(open file, its name) beside `path`; what processes killed while they wrote `path` have left goes.
+
+    A writer holds a lock on its own file, which ends with its process, so a file that can be locked is left over.
+    """
+    import fcntl
+
+    begin, end = f".{path.name}.", f".part{path.suffix}"
+    with os.scandir(path.parent) as entries:
+        left = [entry.path for entry in entries if entry.name.startswith(begin) and entry.name.endswith(end)]
+    for name in left:
+        with contextlib.suppress(OSError), open(name, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(name)
+    while True:
+        handle, name = tempfile.mkstemp(prefix=begin, suffix=end, dir=path.parent)
+        with contextlib.suppress(OSError):  # a file system without locks, or another process takes it for left over
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.exists(name):
+            return handle, Path(name)
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
