@@ -133,10 +133,11 @@ def _board(board: Board, strings: dict[str, int]) -> dict:
 def _pool(result: Result, encoders: list[str], metrics: list[str], strings: dict[str, int]) -> dict:
     board, pool = result.board, result.pool
     spread = result.points.drop_duplicates(["task", "encoder"]).set_index(["task", "encoder"])["dice_sd"]
+    # Plain mappings: asking a data frame for each of some thousand numbers takes longer than computing them did.
     cells = {
-        "points": dict(tuple(result.points.groupby(["metric", "task"]))),
-        "influence": dict(tuple(result.influence.groupby(["metric", "task"]))),
-        "scores": dict(tuple(result.scores.groupby(["metric", "task"]))),
+        "points": _by_encoder(result.points, "encoder", ("z", "z_sd")),
+        "influence": _by_encoder(result.influence, "left_out", ("tau_w", "change")),
+        "scores": _by_encoder(result.scores, "encoder", ("score", "status", "reason")),
     }
     return {
         "name": pool.name, "slug": _slug(pool.name), "id": pool.id,
@@ -164,32 +165,38 @@ def _view(result: Result, task: str, metrics: list[str], cells: dict, strings: d
     }  # fmt: skip
 
 
+def _by_encoder(frame: pd.DataFrame, by: str, names: tuple[str, ...]) -> dict:
+    """(metric, task) -> encoder -> rows of the named values, one row for each seed."""
+    found: dict = {}
+    columns = (frame[name].tolist() for name in ("metric", "task", by, *names))
+    for metric, task, encoder, *values in zip(*columns, strict=True):
+        found.setdefault((metric, task), {}).setdefault(encoder, []).append(values)
+    return found
+
+
 def _of_encoders(result: Result, key: tuple[str, str], cells: dict, strings: dict[str, int]) -> list:
     """score, z, z_sd, without, change: lists over the pool, 0 where nothing is known; absent: place -> word, reason."""
-    order = list(result.pool.encoders)
+    order = result.pool.encoders
     score, absent = 0, {}
     if key in cells["scores"]:
-        own = cells["scores"][key]
-        score = _series(own.groupby("encoder")["score"].mean().reindex(order), 4)
-        for row in own[(own["status"] != "ok") | (own["reason"] != "")].itertuples():
-            word = "" if row.status == "ok" else WORDS.get(row.status, row.status)
-            place = order.index(row.encoder)
-            absent[str(place)] = [strings.setdefault(text, len(strings)) for text in (word, row.reason)]
-            score[place] = None if word else score[place]
-    points = cells["points"].get(key)
-    z, z_sd = (0, 0) if points is None else (_of(points, "encoder", name, order, 3) for name in ("z", "z_sd"))
-    effect = cells["influence"].get(key)
-    without, change = (0, 0) if effect is None else (_of(effect, "left_out", n, order, 4) for n in ("tau_w", "change"))
-    return [score, z, z_sd, without, change, absent or 0]
-
-
-def _of(frame: pd.DataFrame, by: str, name: str, order: list[str], digits: int):
-    values = _series(frame.set_index(by)[name].reindex(order), digits)
-    return values if any(value is not None for value in values) else 0
+        own = [cells["scores"][key].get(encoder, []) for encoder in order]
+        score = _series([np.mean([row[0] for row in rows]) if rows else math.nan for rows in own], 4)
+        for place, (_, status, reason) in ((k, row) for k, rows in enumerate(own) for row in rows):
+            if status != "ok" or reason:
+                word = "" if status == "ok" else WORDS.get(status, status)
+                absent[str(place)] = [strings.setdefault(text, len(strings)) for text in (word, reason)]
+                score[place] = None if word else score[place]
+    found = []
+    for kind, digits in (("points", 3), ("influence", 4)):
+        own = cells[kind].get(key, {})
+        for column in range(2):
+            values = _series([own[encoder][0][column] if encoder in own else math.nan for encoder in order], digits)
+            found.append(values if any(value is not None for value in values) else 0)
+    return [score, *found, absent or 0]
 
 
 def _series(values, digits: int) -> list:
-    return [_digits(value, digits) for value in np.asarray(values, float)]
+    return [_digits(value, digits) for value in values]
 
 
 def _digits(value: float, digits: int):

@@ -88,8 +88,11 @@ function correlation(at, item) {
     name: at.board.encoders[place][1], group: at.board.encoders[place][2], known: at.board.encoders[place][3],
     z: item.z[i], dice: at.board.dice[at.task - 1][place], zSd: (item.z_sd && item.z_sd[i]) || 0, diceSd: spread[i] || 0 }));
   const said = points.length > NAMED ? "Numbers are those of the table. " : "";
+  const shown = at.board.groups.map((name, k) => [name, k]).filter(([, k]) => points.some((p) => p.group === k));
+  const key = shown.length < 2 ? [] : shown.map(([name, k]) => [svg("svg", { class: "key", viewBox: "0 0 12 12", width: 12, height: 12,
+    "aria-hidden": "true" }, svg("circle", { class: "g" + k % 6, cx: 6, cy: 6, r: 5 })), " " + plain(name) + " "]);
   return el("figure", null, correlationPlot(points, `${item.title} against fine-tuned Dice on ${at.board.tasks[at.task][0]}`),
-    el("figcaption", null, said + "Bars: one SD over seeds. Open diamonds: random initialisation."));
+    el("figcaption", null, key, said + "Bars: one SD over seeds. Open diamonds: random initialisation."));
 }
 function bibtex(at, item) {
   const said = item.word || `tau_w ${fixed(item.tau_w)}, 95 % interval ${span(item.low, item.high)}`;
