@@ -72,14 +72,27 @@ def update(config: dict, folder: Path) -> Path:
     truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
     rows = as_rows(score_world(world, requests, truth, config["plugins"]), Pool(world.pool, world.encoders))
     path = folder / "results" / f"{world.name}.csv"
-    if wanted and path.exists():
-        old = leaderboard_rows.read(path)
-        rows = pd.concat([old[~old["metric"].isin(wanted)], rows], ignore_index=True)
+    if path.exists():
+        rows = pd.concat([_kept(leaderboard_rows.read(path), wanted, known, folder), rows], ignore_index=True)
     text = leaderboard_rows.text(rows)
     if found := leaderboard_rows.problems(text):
         raise InputError("the scores are not fit for the leaderboard:\n  " + "\n  ".join(found[:20]))
     storage.write_text(path, text)
     return path
+
+
+def _kept(old: pd.DataFrame, wanted: list[str] | None, known, folder: Path) -> pd.DataFrame:
+    """Rows that stay: those of other metrics than the wanted ones; of submitted metrics, which cannot be scored here.
+
+    Should the features have changed since a submission, its rows contradict the new ones and the update is refused.
+    """
+    if wanted:
+        return old[~old["metric"].isin(wanted)]
+    submitted = [name for name in sorted(set(old["metric"]) - set(known))
+                 if (folder / "submissions" / f"{name}.csv").is_file()]  # fmt: skip
+    for name in submitted:
+        log.warning("rows of %s stay as they were submitted: its file is not given with plugins=", name)
+    return old[old["metric"].isin(submitted)]
 
 
 def _check_whole(benchmark: dict, world) -> None:
