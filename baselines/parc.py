@@ -6,10 +6,12 @@ from typing import Annotated
 
 import numpy as np
 
+from tebench.metrics.labelled_tree import group_rows
 from tebench.moments import check, check_finite
 from tebench.parameters import Interval
 from tebench.registry import metric
 
+AT_ONCE = 2**17  # sorted pairs summed together
 ROWS = 64  # of one tile of pairs: it stays in the processor's cache
 RESOLUTION = 1e12  # correlations closer than 1e-12 are ties, not rounding
 FLAT = 1e-12  # rows that vary less than this share of the most varying one are constant, up to rounding
@@ -61,23 +63,35 @@ def parc(
     norms = np.linalg.norm(block, axis=1, keepdims=True)
     flat = norms <= FLAT * norms.max()
     block = np.where(flat, 0.0, block / np.where(flat, 1.0, norms))
-    return 100 * _rank_correlation(_keys(block, codes))
+    group, first = group_rows(np.column_stack([block, codes]))
+    if 2 * len(first) > len(rows):
+        return 100 * _rank_correlation(np.sort(_keys(block, codes, 1)))
+    # voxels inside one feature cell are one row, as often as they are there
+    times = np.bincount(group)
+    keys, weights = _keys(block[first], codes[first], 0), np.outer(times, times)
+    weights[np.diag_indices(len(times))] = times * (times - 1) // 2
+    order = keys.argsort(kind="stable")
+    return 100 * _rank_correlation(keys[order], weights[np.triu_indices(len(times))][order])
 
 
-def _keys(rows, codes) -> np.ndarray:
-    """One integer a pair, the dissimilarity above and the label bit below, so that one plain sort does."""
+def _keys(rows, codes, diagonal) -> np.ndarray:
+    """One integer a pair, the dissimilarity above and the label bit below, so that one plain sort does.
+
+    Pairs (i, j) with j >= i + diagonal, in the order of `numpy.triu_indices`.
+    """
     n, filled = len(rows), 0
-    keys = np.empty(n * (n - 1) // 2, dtype=np.int64)
+    keys = np.empty(n * (n - 1) // 2 if diagonal else n * (n + 1) // 2, dtype=np.int64)
     for start in range(0, n, ROWS):
-        own, size = slice(start, start + ROWS), min(ROWS, n - start)
+        own = slice(start, start + ROWS)
         tile = rows[own] @ rows[start:].T
         tile *= -RESOLUTION
         tile = np.rint(tile, out=tile).astype(np.int64)
         tile *= 2
         tile += codes[own, None] != codes[start:]
-        for part in (tile[:, :size][np.triu_indices(size, 1)], tile[:, size:].ravel()):
-            keys[filled : filled + part.size] = part
-            filled += part.size
+        for i, row in enumerate(tile):
+            part = row[i + diagonal :]
+            keys[filled : filled + len(part)] = part
+            filled += len(part)
     return keys
 
 
@@ -91,14 +105,27 @@ def _draw(features, size, seed):
     return np.sort(order[np.random.default_rng(seed).choice(n, size, replace=False)])
 
 
-def _rank_correlation(keys) -> float:
-    """Spearman correlation of keys // 2 with keys % 2; 0 where either is constant."""
-    keys.sort()
-    values, different = keys >> 1, (keys & 1).astype(np.float64)
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
-    sizes = np.diff(np.r_[starts, len(values)]).astype(np.float64)
-    n, n_different = float(len(values)), different.sum()
-    centred = starts + (sizes - 1) / 2 - (n - 1) / 2  # mean rank of each tie, minus the overall mean
-    covariance = np.add.reduceat(different, starts) @ centred
-    spread = (sizes @ centred**2) * n_different * (n - n_different) / n
+def _rank_correlation(keys, times=None) -> float:
+    """Spearman correlation of keys // 2 with keys % 2, keys ascending, each `times` over; 0 where one is constant."""
+    n = float(len(keys) if times is None else times.sum())
+    covariance = spread = n_different = before = 0.0
+    start = 0
+    while start < len(keys):
+        # up to the last key of one value: the label is its lowest bit
+        stop = int(np.searchsorted(keys, keys[min(start + AT_ONCE, len(keys)) - 1] | 1, side="right"))
+        values, different = keys[start:stop] >> 1, (keys[start:stop] & 1).astype(np.float64)
+        starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+        if times is None:
+            sizes = np.diff(np.r_[starts, len(values)]).astype(np.float64)
+        else:
+            sizes = np.add.reduceat(times[start:stop], starts).astype(np.float64)
+            different *= times[start:stop]
+        # mean rank of each tie, minus the overall mean
+        centred = before + np.cumsum(sizes) - sizes + (sizes - 1) / 2 - (n - 1) / 2
+        covariance += np.add.reduceat(different, starts) @ centred
+        spread += sizes @ centred**2
+        n_different += different.sum()
+        before += sizes.sum()
+        start = stop
+    spread *= n_different * (n - n_different) / n
     return float(covariance / np.sqrt(spread)) if spread > 0 else 0.0

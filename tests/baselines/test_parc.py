@@ -39,6 +39,21 @@ def test_tied_features_and_raw_columns():
         assert parc(X0, y0, standardize=standardize) == pytest.approx(dense(X0, y0, standardize), rel=1e-9)
 
 
+@pytest.mark.parametrize("distinct", [1, 2, 9, 60])
+def test_copies_are_as_good_as_pair_by_pair(distinct, monkeypatch):
+    """Copies of one row, with labels of their own; sums in several pieces; more rows than one tile."""
+    from tebench.baselines import parc as module
+
+    rng = np.random.default_rng(distinct)
+    rows = rng.standard_normal((distinct, 5))
+    X, y = rows[rng.integers(0, distinct, 150)], rng.integers(0, 3, 150)
+    expected = dense(X, y) if distinct > 1 else 0.0
+    monkeypatch.setattr(module, "AT_ONCE", 100)
+    assert parc(X, y) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    clean = rng.standard_normal((150, 5))
+    assert parc(clean, y) == pytest.approx(dense(clean, y), rel=1e-9)
+
+
 def test_ends_of_the_range():
     X = np.array([[1.0, -1, 0], [1, -1, 0], [-1, 1, 0], [-1, 1, 0]])
     assert parc(X, np.array([0, 0, 1, 1])) == pytest.approx(100)

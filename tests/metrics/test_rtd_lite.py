@@ -106,3 +106,16 @@ def test_pair_quantile_by_bracket_gives_the_same(monkeypatch, kind):
     monkeypatch.setattr(pair_distances, "_AT_ONCE", 100)
     for quantile, value in whole.items():
         assert pair_quantile(points, quantile, diagonal=True) == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("at_once", [1 << 16, 100])
+@pytest.mark.parametrize("distinct", [1, 3, 70])
+def test_pair_quantile_counts_copies_as_often_as_they_are_there(monkeypatch, at_once, distinct):
+    monkeypatch.setattr(pair_distances, "_AT_ONCE", at_once)
+    rng = np.random.default_rng(distinct)
+    points = rng.standard_normal((distinct, 4))[rng.integers(0, distinct, 150)] + 100
+    full = distances(points)
+    off = full[~np.eye(150, dtype=bool)]
+    for quantile in (0.0, 0.01, 0.3, 0.5, 0.9, 1.0):
+        assert pair_quantile(points, quantile, diagonal=True) == pytest.approx(np.quantile(full, quantile), abs=1e-9)
+        assert pair_quantile(points, quantile, diagonal=False) == pytest.approx(np.quantile(off, quantile), abs=1e-9)
