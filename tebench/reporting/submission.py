@@ -99,6 +99,8 @@ def _facts(line: str) -> tuple[dict, list[str]]:
         found.append("beside must list names of metrics")
     if not all(value is None or _number(value) for value in facts["claims"].values()):
         found.append("claims must map each task, and mean, to a number or null")
+    if not all(isinstance(value, str) or _number(value) for value in facts["environment"].values()):
+        found.append("environment must map names to words or numbers")
     parts = facts["control"].values()
     if not all(isinstance(part, dict) and all(v is None or _number(v) for v in part.values()) for part in parts):
         found.append("control must map task to encoder to a number or null")

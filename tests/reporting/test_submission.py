@@ -132,6 +132,7 @@ def _constant(facts, rows):
         (_fact("format", 2), "format must be 1"),
         (_fact("more", 1), "unknown entry 'more'"),
         (_fact("environment", {"<script>": "x"}), "markup"),
+        (_fact("environment", {"a": {"b": 1}}), "environment must map"),
         (_fact("claims", {"mean": True}), "claims must map"),
         (_fact("claims", {"mean": 10**400}), "claims must map"),
         (lambda facts, rows: rows.assign(title="<img src=x onerror=alert(1)>"), "markup or direction marks ('<')"),

@@ -25,7 +25,7 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.setattr(
         leaderboard, "boards", lambda *a, **k: [Board(**{**vars(b), "pools": b.pools[:1]}) for b in plain(*a, **k)]
     )
-    monkeypatch.setattr(leaderboard, "_figures", lambda board: {f"figures/{board.name}.svg": b"<svg/>"})
+    monkeypatch.setattr(leaderboard, "_drawn", lambda recipes, workers: {"figures/starter-v0.svg": b"<svg/>"})
     return tmp_path
 
 
