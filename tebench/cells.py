@@ -135,7 +135,7 @@ def compute(request: Request, task: str, encoder: str, header: dict, view: Featu
             status, reason = "not_applicable", str(error)
         except Exception as error:
             log.debug("metric %s failed on %s / %s", metric.name, encoder, task, exc_info=True)
-            status, reason = "failed", f"{type(error).__name__}: {error}"
+            status, reason = "failed", f"{failures.kind(error)}: {error}"
     return {
         "task": task, "encoder": encoder, "metric": metric.name, "parameters": request.parameters,
         "stages": request.policy, "seed": request.seed, "status": status, "reason": reason, "score": score,

@@ -49,6 +49,21 @@ def transient(error: BaseException | None) -> bool:
     return False
 
 
+def kind(error: BaseException) -> str:
+    """Name of the error's type; of the file or memory error that it was raised from, where there is one.
+
+    >>> try:
+    ...     raise ValueError("cannot write x") from OSError("disk full")
+    ... except ValueError as error:
+    ...     kind(error), kind(KeyError("x"))
+    ('OSError', 'KeyError')
+    """
+    name, cause = type(error).__name__, error
+    while transient(error) and cause is not None:
+        name, cause = type(cause).__name__, cause.__cause__
+    return name
+
+
 def transient_name(kind: str) -> bool:
     """The same of the name of an error's type, for failures that are kept as text."""
     known = getattr(builtins, kind, None)
@@ -83,7 +98,7 @@ def read(path: Path) -> dict | None:
     try:
         content = storage.read_json(path)
         checksum = content.pop("checksum")
-        if checksum != storage.hash_json(content):
+        if checksum != storage.hash_json(content) or not {"cell", "error", "transient", "when", "host"} <= set(content):
             raise CacheError(f"{path} was altered after it was written.")
         return content
     except (CacheError, AttributeError, KeyError, TypeError) as error:

@@ -58,26 +58,35 @@ class EncoderFacts:
 
 
 def normalise(image: np.ndarray, how: str) -> np.ndarray:
-    """(C, X, Y, Z) float32 -> normalised copy, per channel, over non-zero voxels (or their box)."""
+    """(C, X, Y, Z) float32 -> normalised copy, per channel, over non-zero voxels (or their box).
+
+    Statistics are those of float64 values; no array of that size is made, see `tebench.encoders.statistics`.
+    """
+    from tebench.encoders.statistics import mean_and_deviation, percentiles
     from tebench.errors import InputError
 
     box = nonzero_box(image) if how == "zscore_all" else None
     out = np.zeros_like(image, dtype=np.float32)
     for channel, values in enumerate(image):
-        inside = values != 0
-        if not inside.any():
+        if not values.any():
             raise InputError(f"channel {channel} of the image is zero everywhere; nothing to normalise.")
-        if box is not None:
-            inside = box
-        selected = values[inside].astype(np.float64)
+        # Slab by slab along the first axis: a view of the box, or the non-zero voxels in their order.
+        slabs = range(len(values)) if box is None else range(*box[0].indices(len(values)))
+        inside = [values[x] != 0 for x in slabs] if box is None else [box[1:]] * len(slabs)
+        chosen = [(x, mask) for x, mask in zip(slabs, inside, strict=True)]
         if how in ("zscore", "zscore_all"):
-            scaled = (selected - selected.mean()) / max(selected.std(), 1e-8)
+            count = sum(np.count_nonzero(mask) for _, mask in chosen) if box is None else values[box].size
+            offset, scale = mean_and_deviation(
+                lambda v=values, c=chosen: (v[x][mask].reshape(-1) for x, mask in c), count
+            )
+            scale, limits = max(scale, 1e-8), (-np.inf, np.inf)
         elif how == "unit":
-            low, high = np.percentile(selected, [0.5, 99.5])
-            scaled = np.clip((selected - low) / max(high - low, 1e-8), 0.0, 1.0)
+            offset, high = percentiles(values[values != 0], (0.5, 99.5))
+            scale, limits = max(high - offset, 1e-8), (0.0, 1.0)
         else:
             raise InputError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {how!r}.")
-        out[channel][inside] = scaled
+        for x, mask in chosen:
+            out[channel][x][mask] = np.clip((values[x][mask].astype(np.float64) - offset) / scale, *limits)
     return out
 
 

@@ -18,11 +18,12 @@ from tebench.encoders.base import EncoderFacts, InputSpec
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.reading import Reading, n_parameters
 from tebench.encoders.weights import beside, check_finite, compare, fill, nearest, unwrapped
-from tebench.errors import InputError
+from tebench.errors import InputError, TebenchError
 
 PRIMUS = {"PrimusS": primus.S, "PrimusB": primus.B, "PrimusM": primus.M, "PrimusL": primus.L}
 RESENC = ("ResEncL", "NoSkipResEncL", "ResidualEncoderUNet")
 SIDECAR = "adaptation_plan.json"
+MOST_LAYERS, WIDEST = 1000, 2**16  # of plans, far above any network
 NORMALISATION = {("ZScoreNormalization", False): "zscore_all", ("ZScoreNormalization", True): "zscore"}
 
 
@@ -33,9 +34,18 @@ def is_nnssl(content: dict, path: Path) -> bool:
     return bool(found) and "architecture_plans" in found
 
 
-@without_global_draws
 def read(content: dict, path: Path, name: str, *, channels: int | None = None) -> Reading:
     """The encoder of one file. channels: input channels; more than pre-training had repeats the stem, divided by C."""
+    try:
+        return _read(content, path, name, channels)
+    except TebenchError:
+        raise
+    except Exception as error:  # a plan can hold anything anywhere
+        raise InputError(f"checkpoint {path}: its plan cannot be read ({type(error).__name__}: {error}).") from error
+
+
+@without_global_draws
+def _read(content: dict, path: Path, name: str, channels: int | None) -> Reading:
     plan = content.get("nnssl_adaptation_plan") or beside(path, SIDECAR)
     if not isinstance(plan, dict):
         raise InputError(f"checkpoint {path}: nnssl_adaptation_plan must hold named values, got {plan!r}.")
@@ -119,25 +129,36 @@ def _shape(plan: dict, path: Path):
             shape = PRIMUS[name]
             patch = given.get("patch_embed_size", shape.patch)
             patch = _one(patch, "patch_embed_size") if isinstance(patch, list | tuple) else int(patch)
-            return name, replace(
+            shape = replace(
                 shape,
                 width=int(given.get("embed_dim", shape.width)),
                 depth=int(given.get("eva_depth", shape.depth)),
                 heads=int(given.get("eva_numheads", shape.heads)),
                 patch=patch,
             )
+            return name, _buildable(shape, shape.depth, shape.width, shape.heads, shape.patch)
         _only_known_residual(given)
         if name == "ResidualEncoderUNet" and "features_per_stage" not in given:
             raise InputError("arch_kwargs lacks features_per_stage")
         features = tuple(int(n) for n in given.get("features_per_stage", resenc.L.features))
         strides = given.get("strides", resenc.L.strides)
-        return name, resenc.Plan(
+        shape = resenc.Plan(
             features=features,
             blocks=tuple(int(n) for n in given.get("n_blocks_per_stage", resenc.L.blocks)),
             strides=tuple(_one(s, "strides") if isinstance(s, list | tuple) else int(s) for s in strides),
         )
+        if not len(shape.features) == len(shape.blocks) == len(shape.strides) <= MOST_LAYERS:
+            raise InputError("features_per_stage, n_blocks_per_stage and strides differ in length")
+        return name, _buildable(shape, sum(shape.blocks), *shape.features, *shape.blocks, *shape.strides)
     except (InputError, TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: architecture {name}: {error}") from error
+
+
+def _buildable(shape, layers: int, *sizes: int):
+    """The shape, unless its numbers would keep the machine busy before any weight is compared."""
+    if layers > MOST_LAYERS or not all(1 <= size <= WIDEST for size in sizes):
+        raise InputError(f"arch_kwargs make no network that is read here ({layers} blocks, sizes {sizes})")
+    return shape
 
 
 def _one(sizes, what: str) -> int:

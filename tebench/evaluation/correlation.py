@@ -11,6 +11,8 @@ import math
 import numpy as np
 
 from tebench.errors import InputError
+from tebench.evaluation.concordance import FROM
+from tebench.evaluation.concordance import concordance as by_sorting
 
 STATISTICS = ("tau_w", "tau", "pearson", "regret", "rel1", "rel3")
 TIE_TOLERANCE = 1e-12
@@ -165,7 +167,8 @@ def _broadcast(score, dice) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _correlations(score, dice, *, only_weighted: bool = False) -> dict[str, np.ndarray]:
-    step = max(1, _CHUNK // score.shape[-1] ** 2)
+    k = score.shape[-1]
+    step = max(1, _CHUNK // (k**2 if k < FROM else 8 * k))
     parts = [
         _correlations_chunk(score[start : start + step], dice[start : start + step], only_weighted)
         for start in range(0, len(score), step)
@@ -174,11 +177,10 @@ def _correlations(score, dice, *, only_weighted: bool = False) -> dict[str, np.n
 
 
 def _correlations_chunk(score, dice, only_weighted) -> dict[str, np.ndarray]:
-    s, t = _signs(score), _signs(dice)
-    # Sums of at most K signs: exact in float32.
-    concordance = np.einsum("bij,bij->bi", s, t).astype(np.float64)
-    untied_score = np.einsum("bij,bij->bi", s, s).astype(np.float64)
-    untied_dice = np.einsum("bij,bij->bi", t, t).astype(np.float64)
+    if score.shape[-1] >= FROM:
+        concordance, untied_score, untied_dice = by_sorting(score, dice)
+    else:
+        concordance, untied_score, untied_dice = _by_pairs(score, dice)
     tau_w = 0.5 * (
         _weighted(_weights(score, dice), concordance, untied_score, untied_dice)
         + _weighted(_weights(dice, score), concordance, untied_score, untied_dice)
@@ -187,6 +189,13 @@ def _correlations_chunk(score, dice, only_weighted) -> dict[str, np.ndarray]:
         return {"tau_w": tau_w}
     tau = _weighted(np.ones_like(concordance), concordance, untied_score, untied_dice)
     return {"tau_w": tau_w, "tau": tau, "pearson": _pearson_many(score, dice)}
+
+
+def _by_pairs(score, dice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `concordance` gives, from a table of all pairs."""
+    s, t = _signs(score), _signs(dice)
+    # Sums of at most K signs: exact in float32.
+    return tuple(np.einsum("bij,bij->bi", a, b).astype(np.float64) for a, b in ((s, t), (s, s), (t, t)))
 
 
 def _signs(values) -> np.ndarray:

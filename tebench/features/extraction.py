@@ -17,7 +17,7 @@ from tebench import failures, storage
 from tebench.errors import InputError
 from tebench.features import cache as feature_cache
 from tebench.features import gather, windows
-from tebench.features.partial import PartialFeatures, assemble
+from tebench.features.partial import PartialFeatures, assemble, clear_left
 from tebench.features.progress import Progress
 from tebench.features.sample import Sample
 from tebench.features.volumes import Volume, prepare
@@ -25,6 +25,8 @@ from tebench.meter import Meter
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
+
+MOST_AHEAD = 2**28  # bytes of a volume beside which the next one is read
 
 
 def extract(
@@ -64,6 +66,7 @@ def extract(
     key = storage.hash_json(parts)
     folder = feature_cache.folder_for(cache, parts)
     if feature_cache.is_valid(folder, key):
+        clear_left(folder)
         return folder
     name, failure = f"{parts['encoder']} / {task.name}", failures.path_for(folder)
     failures.refuse(failure, name, retry)
@@ -111,17 +114,21 @@ class _Extraction:
         self._finish(folder, partial, list(rows), meter)
 
     def _volumes(self, indices: list[int], rows: dict[int, np.ndarray]) -> Iterator[tuple[int, Volume]]:
-        """Cases in turn; the next one is read and normalised while the caller computes on this one."""
+        """Cases in turn; beside a small one the next is read and normalised while the caller computes."""
 
         def load(index: int) -> Volume:
             return prepare(self.task, self.sample.case_ids[index], self.sample, rows[index], self.spec)
 
         with ThreadPoolExecutor(1, thread_name_prefix="read-case") as reader:
             following = reader.submit(load, indices[0]) if indices else None
-            for index, later in zip(indices, [*indices[1:], None]):
+            for index, later in zip(indices, [*indices[1:], None], strict=True):
                 volume = following.result()
-                following = None if later is None else reader.submit(load, later)
+                ahead = later is not None and volume.image.nbytes <= MOST_AHEAD
+                following = reader.submit(load, later) if ahead else None
                 yield index, volume
+                if later is not None and not ahead:
+                    del volume  # two of this size would stand in memory, and what reading one takes
+                    following = reader.submit(load, later)
 
     def _case(self, index: int, volume: Volume, shown: Progress) -> dict[str, np.ndarray]:
         plan = windows.assign(volume.image.shape[1:], self.patch, volume.positions, self.overlap)
@@ -135,7 +142,7 @@ class _Extraction:
             mine = np.concatenate([rows for _, rows in group])
             which = np.repeat(np.arange(len(group)), [len(rows) for _, rows in group])
             local = volume.positions[mine] - np.array([start for start, _ in group])[which]
-            for stage, values in zip(self.network.stages, maps):
+            for stage, values in zip(self.network.stages, maps, strict=True):
                 out[stage.name][mine] = self.gather(values, which, local, self.patch).cpu().numpy()
             if probabilities is not None:
                 if feature_cache.PROBABILITIES not in out:

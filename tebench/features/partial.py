@@ -23,7 +23,7 @@ class PartialFeatures:
     """
 
     def __init__(self, folder: Path, key: str):
-        self.folder = storage.make_folder(folder.parent / f".{folder.name}.cases")
+        self.folder = storage.make_folder(_place(folder))
         self.key = key
         for left in self.folder.glob(".*.part*"):  # of a process that was killed while writing
             left.unlink(missing_ok=True)
@@ -54,6 +54,15 @@ class PartialFeatures:
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _place(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.cases"
+
+
+def clear_left(folder: Path) -> None:
+    """Cases kept beside a finished folder: its process was killed before it could remove them."""
+    shutil.rmtree(_place(folder), ignore_errors=True)
 
 
 def assemble(partial: PartialFeatures, case: np.ndarray, chunk: int = 8192) -> dict[str, tensors.Stream]:

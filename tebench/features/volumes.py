@@ -26,10 +26,11 @@ def prepare(task: Task, case_id: str, sample: Sample, rows: np.ndarray, spec: In
     coordinates = sample.coordinates[rows]
     _check_sample(task, case, coordinates, sample.labels[rows])
     image = _channels(normalise(case.image, spec.normalisation), spec, f"task {task.name!r}, case {case_id!r}")
-    positions = coordinates.astype(np.float64)
-    if spec.spacing is None or np.allclose(spec.spacing, case.spacing, rtol=0, atol=1e-3):
+    spacing, positions = case.spacing, coordinates.astype(np.float64)
+    del case  # as large as what follows
+    if spec.spacing is None or np.allclose(spec.spacing, spacing, rtol=0, atol=1e-3):
         return Volume(image, positions)
-    return _resample(image, positions, case.spacing, spec.spacing)
+    return _resample(image, positions, spacing, spec.spacing)
 
 
 def _check_sample(task: Task, case: Case, coordinates: np.ndarray, labels: np.ndarray) -> None:

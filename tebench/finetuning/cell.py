@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ class Run:
             rows.read_result(self.path, self.key)
         except TebenchError as error:
             log.warning("%s The run is repeated.", error)
-            self.path.unlink()
+            with contextlib.suppress(OSError):  # what writes the new result says what is wrong with the disk
+                self.path.unlink(missing_ok=True)
             return False
         return True
 

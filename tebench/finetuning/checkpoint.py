@@ -24,7 +24,7 @@ def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
 
 def save(path: Path, tensors: dict[str, torch.Tensor], *, key: str, step: int, losses: list[float], seconds: float):
     """Write the whole state after `step` steps."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     note = {
@@ -36,7 +36,8 @@ def save(path: Path, tensors: dict[str, torch.Tensor], *, key: str, step: int, l
         "digest": tensors_hash(tensors),
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"tebench": json.dumps(note)})
+        # Not save_file: its own temporary file would outlive a kill, and its error on a full disk names no file.
+        temporary.write_bytes(save(tensors, {"tebench": json.dumps(note)}))
 
 
 def restore(path: Path, *, key: str) -> tuple[dict[str, torch.Tensor], dict] | None:

@@ -66,6 +66,8 @@ def read_result(path: Path, key: str | None = None) -> dict:
             and content["digest"] == digest(content)
             and content["key"] == hash_json(content["made_from"])
             and math.isfinite(content["row"]["value"])
+            and all(set(volume) == set(VOLUME_COLUMNS) for volume in content["volumes"])
+            and not any(isinstance(v, dict | list) for r in (content["row"], *content["volumes"]) for v in r.values())
         )
     except (KeyError, TypeError, ValueError):
         good = False

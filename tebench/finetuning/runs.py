@@ -76,7 +76,8 @@ def run_grid(
     todo = []
     for run in runs:
         if run.finished():
-            run.checkpoint.unlink(missing_ok=True)  # of a process killed after it wrote the result
+            with contextlib.suppress(OSError):
+                run.checkpoint.unlink(missing_ok=True)  # of a process killed after it wrote the result
             report.found.append(run.name)
         elif known := failures.standing(run.failure, retry):
             report.failed[run.name] = f"failed on {known['when']}: {known['error']} retry=true tries it again."

@@ -113,14 +113,24 @@ class Loader:
 
     def __call__(self, case_id: str) -> Case:
         files = next(files for files in self.files if files.id == case_id)
-        channels, spacing = [], None
+        image, spacing, at = None, None, 0
         for path in files.images:
-            image = _read(path)
-            data = image.data[..., None] if image.data.ndim == 3 else image.data
-            channels += [np.ascontiguousarray(data[..., index], dtype=np.float32) for index in range(data.shape[3])]
-            spacing = spacing or image.spacing
+            one = _read(path)
+            data = one.data[..., None] if one.data.ndim == 3 else one.data
+            if image is None:
+                # Filled in place: a large case must not stand twice in memory.
+                image = np.empty((data.shape[3] * len(files.images), *data.shape[:3]), dtype=np.float32)
+                spacing = one.spacing
+            if data.shape[:3] != image.shape[1:] or at + data.shape[3] > len(image):
+                raise InputError(f"{path}: has shape {data.shape}, another channel of the case {image.shape[1:]}.")
+            for channel in range(data.shape[3]):
+                image[at + channel] = data[..., channel]
+            at += data.shape[3]
+            del one, data
+        if at < len(image):
+            raise InputError(f"{files.images[0]}: {at} channels in {len(files.images)} files; each must hold as many.")
         label = _read(files.label)
-        return Case(case_id, np.stack(channels), class_map(label.data, self.labels, files.label), spacing, "subject")
+        return Case(case_id, image, class_map(label.data, self.labels, files.label), spacing, "subject")
 
 
 def _read(path: Path):
@@ -132,16 +142,20 @@ def _read(path: Path):
 
 def class_map(data: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
     """Values of a label file -> class indices, int16; the ignore label -> IGNORED."""
-    values, inverse = np.unique(data, return_inverse=True)
-    table = np.zeros(len(values), dtype=np.int16)
-    for index, value in enumerate(values.tolist()):
-        if labels.ignore is not None and value == labels.ignore:
-            table[index] = IGNORED
-            continue
-        if value not in labels.values:
-            raise InputError(f"{path}: label value {value:g} has no class; it changed since the data set was checked.")
-        table[index] = labels.values[value]
-    return table[inverse.reshape(-1)].reshape(data.shape)
+    out = np.empty(data.shape, dtype=np.int16)
+    # Slice by slice: what sorting a whole map takes is sixteen times the map.
+    for place in range(len(data)):
+        values, inverse = np.unique(data[place], return_inverse=True)
+        table = np.zeros(len(values), dtype=np.int16)
+        for index, value in enumerate(values.tolist()):
+            if labels.ignore is not None and value == labels.ignore:
+                table[index] = IGNORED
+                continue
+            if value not in labels.values:
+                raise InputError(f"{path}: label value {value:g} has no class; it changed since it was checked.")
+            table[index] = labels.values[value]
+        out[place] = table[inverse.reshape(-1)].reshape(data[place].shape)
+    return out
 
 
 def _facts(layout: Layout, n_cases: int) -> dict:

@@ -71,8 +71,8 @@ def _finetune(folder: Path) -> None:
     from tebench.finetuning.runs import run_grid
 
     report = run_grid(
-        fakes.quick(steps=STEPS), ["tiny", "other"], ["blobs"], [0], folder=folder / "cache" / "finetuning", every=EVERY,
-        progress=False, sources=fakes.SOURCES,
+        fakes.quick(steps=STEPS), ["tiny", "other"], ["blobs"], [0], folder=folder / "cache" / "finetuning",
+        every=EVERY, progress=False, sources=fakes.SOURCES, retry=False,
     )  # fmt: skip
     if report.failed:
         raise InputError("; ".join(report.failed.values()))

@@ -69,8 +69,8 @@ def random_inputs(name: str, count: int) -> dict:
             except (Exception, HangError) as error:
                 signal.alarm(0)
                 last = traceback.extract_tb(error.__traceback__)[-1]
-                tally["defects"].append([f"{type(error).__name__}: {str(error)[:150]}", f"{last.filename}:{last.lineno}",
-                                         _keep(name, data)])  # fmt: skip
+                what = f"{type(error).__name__}: {str(error)[:150]}"
+                tally["defects"].append([what, f"{last.filename}:{last.lineno}", _keep(name, data)])
             finally:
                 signal.alarm(0)
             tally["slowest"] = max(tally["slowest"], time.process_time() - begin)
@@ -128,11 +128,11 @@ def guided(name: str, count: int) -> None:
 def page(figures: dict) -> str:
     lines = [
         "# Fuzzing of the readers", "",
-        "Made by `python tests/robustness/fuzz.py`; not edited by hand. Every reader of files that may come from anyone gets",
-        "sound files that were altered in structure (values of JSON, headers, cells of a table) or in bytes. It may take an",
-        "input or refuse it with an error of tebench; anything else is a defect: another exception, more than 2 GiB above the",
-        f"start, more than {SECONDS} s. `guided`: runs of atheris, which steers inputs towards new branches.",
-        "What defects were found and mended stands as a test in `tests/robustness/test_fuzzed_readers.py`.", "",
+        "Made by `python tests/robustness/fuzz.py`; not edited by hand. Every reader of files that may come from anyone",
+        "gets sound files that were altered in structure (values of JSON, headers, cells of a table) or in bytes. It may",
+        "take an input or refuse it with an error of tebench; anything else is a defect: another exception, more than",
+        f"2 GiB of memory above the start, more than {SECONDS} s. `guided`: runs of atheris, which steers inputs towards",
+        "new branches. Defects that were found and mended stand as tests in `tests/robustness/test_fuzzed_readers.py`.", "",
         "| reader | inputs | taken | refused | defects | guided | guided defects | slowest, CPU s | peak MB |",
         "|" + " --- |" * 9,
     ]  # fmt: skip
@@ -155,7 +155,8 @@ def page(figures: dict) -> str:
 
 
 def _child(arguments: list[str], seconds: int):
-    return subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, timeout=seconds, check=False)  # fmt: skip
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 def main() -> None:
@@ -182,7 +183,9 @@ def main() -> None:
             done = _child(["--one", name, "--inputs", str(asked.inputs)], 7200)
             lines = [line[7:] for line in done.stdout.splitlines() if line.startswith("RESULT ")]
             died = [f"the process ended with {done.returncode}: {done.stderr[-300:]}", "", ""]
-            row = (json.loads(lines[0]) if lines else {"inputs": 0, "defects": [died]}) | {"guided": row.get("guided", {})}
+            row = (json.loads(lines[0]) if lines else {"inputs": 0, "defects": [died]}) | {
+                "guided": row.get("guided", {})
+            }
         if asked.guided:
             done = _child(["--atheris", name, "--guided", str(asked.guided)], 7200)
             runs = [line.split()[1] for line in done.stderr.splitlines() if line.startswith("Done ")]

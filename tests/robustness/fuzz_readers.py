@@ -5,6 +5,8 @@ A reader may take the bytes or refuse them with an error of tebench. Anything el
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
 import io
 import json
@@ -32,17 +34,16 @@ class Reader:
     read: Callable[[bytes, Path], object]
     sound: Callable[[Path], list[bytes]]
     kind: str = "bytes"
-    also: tuple = ()  # errors that the command line prints beside tebench's own
 
 
 READERS: dict[str, Reader] = {}
 
 
-def reader(name: str, kind: str = "bytes", also: tuple = ()):
+def reader(name: str, kind: str = "bytes"):
     """Register `read(data, folder)`, whose `sound(folder)` gives examples."""
 
     def register(pair):
-        READERS[name] = Reader(name, *pair(), kind, also)
+        READERS[name] = Reader(name, *pair(), kind)
         return pair
 
     return register
@@ -69,18 +70,18 @@ def _image_reader(name: str):
         ending = "." + name
         if not (world / "dataset.json").exists():
             raw_data.nnunet(world, 1, ending=ending)
+        taken = False
         for path in ("imagesTr/case_000_0000", "labelsTr/case_000"):
             whole = (world / (path + ending)).read_bytes()
             put(world, path + ending, data)
             try:
                 dataset.open_dataset(world, cache=folder / "checked").load("case_000")
+                taken = True
             except TebenchError as error:
                 refused = error
-            else:
-                refused = None
             finally:
                 put(world, path + ending, whole)
-        if refused:
+        if not taken:
             raise refused
 
     def sound(folder: Path) -> list[bytes]:
@@ -327,10 +328,8 @@ def _signed(read, sound, sign):
     """JSON files with a checksum: the input once as it is, once with its checksum put right."""
 
     def both(data: bytes, folder: Path):
-        try:
+        with contextlib.suppress(TebenchError):
             read(data, folder)
-        except TebenchError:
-            pass
         try:
             content = json.loads(data)
             signed = json.dumps(sign(content)).encode() if isinstance(content, dict) else data
@@ -510,8 +509,6 @@ def _protocol():
     return read, sound
 
 
-
-
 @reader("command line", "words")
 def _command_line():
     def read(data: bytes, folder: Path):
@@ -524,7 +521,8 @@ def _command_line():
         from tebench.errors import InputError
         from tebench.options import prepare, requested_metrics, store_metrics
 
-        words = [word for word in data.decode("utf-8", "replace").split("\0") if not word.lstrip("+").startswith("plug")]
+        words = data.decode("utf-8", "replace").split("\0")
+        words = [word for word in words if not word.lstrip("+~").startswith("plug")]  # plugins are code on purpose
         ready = prepare(words)
         store_metrics()
         try:
@@ -540,7 +538,8 @@ def _command_line():
         lines = [
             ["metric=[lbtc,logme]", "metric.options.lbtc.k=3", "stages=encoder[-1]", "seed=1"],
             ["job=extract", "encoders=[deepbet]", "tasks=[tissue]", "device=cpu"], ["metric=all", "workers=2"],
-            ["job=finetune", "protocol.steps=10", "job.seeds=[0,1]"], ["cite", "metric=lbtc"], ["benchmark.window=null"],
+            ["job=finetune", "protocol.steps=10", "job.seeds=[0,1]"], ["cite", "metric=lbtc"],
+            ["benchmark.window=null"],
         ]  # fmt: skip
         return ["\0".join(line).encode() for line in lines]
 
@@ -581,13 +580,13 @@ def _spoiled_json(rng: random.Random, data: bytes, deep: bool = False) -> bytes:
             del parent[key]
             break
         if what < 0.25 and isinstance(parent, dict):
-            parent[rng.choice(("", "0", "extra", "__metadata__"))] = rng.choice(JUNK)
+            parent[rng.choice(("", "0", "extra", "__metadata__"))] = copy.deepcopy(rng.choice(JUNK))
         elif deep and isinstance(parent[key], str) and parent[key][:1] in "{[" and what < 0.8:
             parent[key] = _spoiled_json(rng, parent[key].encode()).decode("utf-8", "replace")
         elif isinstance(parent[key], int) and what < 0.6:
             parent[key] = parent[key] + rng.choice((-1, 1, 8, 10**6, 10**12))
         else:
-            parent[key] = rng.choice(JUNK)
+            parent[key] = copy.deepcopy(rng.choice(JUNK))
     return json.dumps(value[0]).encode()
 
 
@@ -601,8 +600,9 @@ def _spoiled_text(rng: random.Random, data: bytes, separator: bytes) -> bytes:
         elif what < 0.4:
             pieces.insert(at, rng.choice(pieces))
         elif what < 0.8:
-            words = [b'"', b"'", b"nan", b"1e999", b"-1", b"\xff", b"=1+1", b"<b>", b"", b"[", b"${", b"}", b"\\", b"9" * 40,
-                     b"null", b"true", b"a.b=c", b"~x", b"{a:1}", b"\x00", b"..", b"+", b"@", b"\xe2\x80\xae"]  # fmt: skip
+            words = [b'"', b"'", b"nan", b"1e999", b"-1", b"\xff", b"=1+1", b"<b>", b"", b"[", b"${", b"}", b"\\",
+                     b"9" * 40, b"null", b"true", b"a.b=c", b"~x", b"{a:1}", b"\x00", b"..", b"+", b"@",
+                     b"\xe2\x80\xae"]  # fmt: skip
             cut = rng.randrange(len(pieces[at]) + 1)
             pieces[at] = pieces[at][:cut] + rng.choice(words) + pieces[at][cut + rng.randrange(3) :]
         else:
@@ -630,7 +630,7 @@ def _spoiled_bytes(rng: random.Random, data: bytes) -> bytes:
 
 
 def attempt(one: Reader, data: bytes, folder: Path) -> str:
-    """"taken", or "refused" with an error of tebench; anything else is raised on."""
+    """ "taken", or "refused" with an error of tebench; anything else is raised on."""
     try:
         one.read(data, folder)
         return "taken"

@@ -1,0 +1,93 @@
+"""Killed, doubled and starved runs of a tiny world; `faults.py` beside this file is the whole campaign."""
+
+import os
+
+import fault_rooms as rooms
+import pytest
+
+from tebench import storage
+from tebench.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    from tebench import registry
+
+    registry.load()
+    patch.setattr(registry, "_METRICS", dict(registry._METRICS))
+    rooms.install(patch.setattr)
+    yield rooms.calm_runs(tmp_path_factory.mktemp("calm"))
+    patch.undo()
+
+
+@pytest.mark.parametrize("room, number", [("extraction", 0), ("extraction", 11), ("scoring", 1), ("scoring", 12),
+                                          ("fine-tuning", 2)])  # fmt: skip
+def test_a_killed_run_loses_and_leaves_nothing(world, tmp_path, room, number):
+    calm, outcomes = world
+    how = rooms.moments_of_kill(room, 20, outcomes[room])[number]
+    result = rooms.kill_and_rerun(rooms.ROOMS[room], tmp_path / "world", calm, **how)
+    assert result["first"] == "killed" and result["second"] == "done", result
+    assert not (result["lost"] or result["differ"] or result["left"]), result
+
+
+@pytest.mark.parametrize("room", ["extraction", "scoring"])
+def test_three_processes_on_one_cache(world, tmp_path, room):
+    calm, _ = world
+    place = rooms.start_of(rooms.ROOMS[room], tmp_path / "world", calm)
+    children = [rooms.Child(rooms.ROOMS[room].work, place) for _ in range(3)]
+    ended = [child.finish() for child in children]
+    assert [one.status for one in ended] == ["done"] * 3, ended
+    assert rooms.content(place) == rooms.content(calm[room]) and not rooms.leftovers(place)
+
+
+@pytest.mark.parametrize("room, limit", [("extraction", 1500), ("scoring", 600), ("fine-tuning", 4000)])
+def test_a_disk_that_takes_no_more_is_said_and_a_rerun_goes_on(world, tmp_path, room, limit):
+    """A limit on the size of files stands for the full disk of `faults.py`: writing fails with an OSError half way."""
+    calm, _ = world
+    place = rooms.start_of(rooms.ROOMS[room], tmp_path / "world", calm)
+    first = rooms.run(rooms.ROOMS[room], place, limit=limit)
+    assert first.status == "error" and "cannot write" in first.said, first
+    again = rooms.run(rooms.ROOMS[room], place)
+    assert again.status == "done", again
+    assert rooms.content(place) == rooms.content(calm[room]) and not rooms.leftovers(place)
+
+
+def test_a_metric_that_failed_for_the_disk_is_tried_again_by_any_rerun(tmp_path):
+    """Found: moments that a full disk refused failed their metrics for good, as if the data had been wrong."""
+    from tebench import cells, failures, registry
+
+    def refused(*_):
+        raise InputError("cannot write moments: No space left on device.") from OSError(28, "No space left on device")
+
+    class View:
+        value = refused
+
+    metric = registry.load()["gbc"]
+    header = {"facts": {}, "feature_hash": "f", "label_hash": "l"}
+    cell = cells.compute(cells.Request(metric, {}), "task", "encoder", header, View())
+    cells.write_cell(tmp_path / "x.json", cell)
+    assert cell["status"] == "failed" and cell["reason"].startswith("OSError: cannot write moments")
+    record = failures.read(failures.path_for(tmp_path / "x.json"))
+    assert record["transient"] and failures.standing(failures.path_for(tmp_path / "x.json"), False) is None
+
+
+def test_what_a_killed_writer_left_goes_and_a_living_one_s_stays(tmp_path):
+    """Found: a killed write of a cell left its temporary file for ever."""
+    import fcntl
+
+    left, living = tmp_path / ".a.json.dead.part.json", tmp_path / ".a.json.live.part.json"
+    other = tmp_path / ".b.json.dead.part.json"
+    for path in (left, living, other):
+        path.write_text("half")
+    with open(living) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        storage.write_json(tmp_path / "a.json", {"a": 1})
+    assert sorted(os.listdir(tmp_path)) == [living.name, other.name, "a.json"]
+
+
+def test_a_failed_write_leaves_no_file(tmp_path):
+    with pytest.raises(InputError, match="cannot write"), storage.atomic_path(tmp_path / "a") as path:
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+    assert os.listdir(tmp_path) == []
