@@ -35,6 +35,13 @@ def read(path: str | Path, encoders, tasks) -> pd.DataFrame:
             f"job.scores: {path} needs a column `encoder` and one column a task, or encoder, task, score; "
             f"it has {', '.join(table.columns) or 'nothing'}, {len(table)} rows."
         )
+    twice = sorted(set(table.columns[table.columns.duplicated()]))
+    halves = [] if set(table.columns) >= LONG else [name for name in ("task", "score") if name in table]
+    if twice or halves:
+        said = f"column {twice[0]!r} stands twice" if twice else f"it has a column {halves[0]!r} and not all of them"
+        raise InputError(
+            f"job.scores: {path}: {said}; expected encoder and one column a task, or encoder, task, score."
+        )
     if set(table.columns) >= LONG:
         frame = table if "metric" in table else table.assign(metric=NAME)
     else:

@@ -18,6 +18,8 @@ from tebench.errors import InputError
 _FLOAT = 1
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
+_MOST_VALUES = 2**28  # of one node: a repeated tail lets few bytes claim any number
+
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
@@ -58,15 +60,33 @@ def _pick(data: memoryview, number: int) -> list:
     return [value for field, value in _fields(data) if field == number]
 
 
+def _bytes(data: memoryview, number: int) -> list[bytes]:
+    """As `_pick`, of a field that holds bytes: bytes(n) of a number n would be n zeros."""
+    found = _pick(data, number)
+    if not all(isinstance(value, memoryview) for value in found):
+        raise InputError(f"field {number} of the graph file is a number where bytes belong.")
+    return [bytes(value) for value in found]
+
+
 def constants(data: bytes) -> dict[str, np.ndarray]:
+    """All `Const` nodes that hold floats, by name; InputError for bytes that are no such graph."""
+    try:
+        return _constants(data)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged message fails wherever it is read
+        raise InputError(f"not a readable TensorFlow graph ({type(error).__name__}: {error}).") from error
+
+
+def _constants(data: bytes) -> dict[str, np.ndarray]:
     """Bytes of a GraphDef -> its float32 Const nodes by node name."""
     found = {}
     for node in _pick(memoryview(data), 1):
-        if [bytes(op) for op in _pick(node, 2)] != [b"Const"]:
+        if _bytes(node, 2) != [b"Const"]:
             continue
-        name = bytes(_pick(node, 1)[0]).decode()
+        name = _bytes(node, 1)[0].decode()
         for attribute in _pick(node, 5):
-            if bytes(_pick(attribute, 1)[0]) == b"value":
+            if _bytes(attribute, 1)[0] == b"value":
                 tensor = _pick(_pick(attribute, 2)[0], 8)[0]
                 if _pick(tensor, 1) == [_FLOAT]:
                     found[name] = _tensor(name, tensor)
@@ -77,8 +97,10 @@ def _tensor(name: str, message: memoryview) -> np.ndarray:
     dims = [dim for shape in _pick(message, 2) for dim in _pick(shape, 2)]
     shape = tuple(size for dim in dims for size in (_pick(dim, 1) or [0]))
     count = math.prod(shape)
+    if count > _MOST_VALUES:
+        raise InputError(f"node {name!r} of the graph file claims shape {shape}.")
     # Values lie either in tensor_content or in float_val, packed or one by one.
-    raw = b"".join(bytes(part) for part in (_pick(message, 4) or _pick(message, 5)))
+    raw = b"".join(_bytes(message, 4) or _bytes(message, 5))
     values = np.frombuffer(raw, "<f4") if len(raw) % 4 == 0 else np.empty(0, "<f4")
     if 0 < len(values) < count:  # protobuf keeps a repeated tail once
         values = np.concatenate([values, np.full(count - len(values), values[-1], "<f4")])

@@ -147,8 +147,6 @@ def _shape(plan: dict, path: Path):
             blocks=tuple(int(n) for n in given.get("n_blocks_per_stage", resenc.L.blocks)),
             strides=tuple(_one(s, "strides") if isinstance(s, list | tuple) else int(s) for s in strides),
         )
-        if not len(shape.features) == len(shape.blocks) == len(shape.strides) <= MOST_LAYERS:
-            raise InputError("features_per_stage, n_blocks_per_stage and strides differ in length")
         return name, _buildable(shape, sum(shape.blocks), *shape.features, *shape.blocks, *shape.strides)
     except (InputError, TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: architecture {name}: {error}") from error

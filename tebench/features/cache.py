@@ -97,7 +97,8 @@ def manifest(folder: Path) -> dict:
     checksum = content.pop("checksum", None)
     try:
         sound = checksum == storage.hash_json(content) and content["key"] == storage.hash_json(content["made_from"])
-    except (KeyError, ValueError):
+        sound = sound and _is_whole(content)
+    except (KeyError, TypeError, ValueError):
         sound = False
     if not sound:
         raise CacheError(f"{path} was altered after it was written. {_REMEDY}")
@@ -105,6 +106,19 @@ def manifest(folder: Path) -> dict:
     if re.fullmatch("[0-9a-f]{16}", name) and not content["key"].startswith(name):
         raise CacheError(f"{path} is foreign: it belongs to folder {content['key'][:16]}, not {name}. {_REMEDY}")
     return content
+
+
+def _is_whole(content: dict) -> bool:
+    """Whether all that is read of a manifest is there and of its kind."""
+    files = [content["files"][name] for name in (FEATURES, SAMPLE)]
+    return (
+        isinstance(content["made_from"]["encoder"], str)
+        and isinstance(content["encoder"], dict)
+        and isinstance(content["feature_hash"], str)
+        and isinstance(content["label_hash"], str)
+        and all(isinstance(file["sha256"], str) and isinstance(file["bytes"], int) for file in files)
+        and all(isinstance(stage["name"], str) and isinstance(stage["channels"], int) for stage in content["stages"])
+    )
 
 
 def header(folder: Path) -> dict:

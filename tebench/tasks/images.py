@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tebench.errors import InputError
+from tebench.tasks import metaimage
 
 NIBABEL = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr", ".img", ".img.gz", ".mnc")
 SIMPLEITK = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".tif", ".tiff", ".vtk")
@@ -71,6 +72,8 @@ def _simpleitk(path: Path) -> Image:
             "convert them to .nii.gz"
         ) from error
     try:
+        if ending_of(path) in (".mha", ".mhd"):
+            metaimage.check(path)
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
         reader.ReadImageInformation()

@@ -128,11 +128,12 @@ def guided(name: str, count: int) -> None:
 def page(figures: dict) -> str:
     lines = [
         "# Fuzzing of the readers", "",
-        "Made by `python tests/robustness/fuzz.py`; not edited by hand. Every reader of files that may come from anyone",
-        "gets sound files that were altered in structure (values of JSON, headers, cells of a table) or in bytes. It may",
-        "take an input or refuse it with an error of tebench; anything else is a defect: another exception, more than",
-        f"2 GiB of memory above the start, more than {SECONDS} s. `guided`: runs of atheris, which steers inputs towards",
-        "new branches. Defects that were found and mended stand as tests in `tests/robustness/test_fuzzed_readers.py`.", "",
+        "Made by `python tests/robustness/fuzz.py`; not edited by hand. Every reader of files that may come",
+        "from anyone gets sound files that were altered in structure (values of JSON, headers, cells of a table) or in",
+        "bytes. It may take an input or refuse it with an error of tebench; anything else is a defect: another",
+        f"exception, more than 2 GiB of memory above the start, more than {SECONDS} s. `guided`: runs of atheris, which",
+        "steers inputs towards new branches. Defects that were found and mended stand as tests in",
+        "`tests/robustness/test_fuzzed_readers.py` and `tests/tasks/test_metaimage.py`.", "",
         "| reader | inputs | taken | refused | defects | guided | guided defects | slowest, CPU s | peak MB |",
         "|" + " --- |" * 9,
     ]  # fmt: skip

@@ -581,7 +581,7 @@ def _spoiled_json(rng: random.Random, data: bytes, deep: bool = False) -> bytes:
             break
         if what < 0.25 and isinstance(parent, dict):
             parent[rng.choice(("", "0", "extra", "__metadata__"))] = copy.deepcopy(rng.choice(JUNK))
-        elif deep and isinstance(parent[key], str) and parent[key][:1] in "{[" and what < 0.8:
+        elif deep and isinstance(parent[key], str) and parent[key].startswith(("{", "[")) and what < 0.8:
             parent[key] = _spoiled_json(rng, parent[key].encode()).decode("utf-8", "replace")
         elif isinstance(parent[key], int) and what < 0.6:
             parent[key] = parent[key] + rng.choice((-1, 1, 8, 10**6, 10**12))
