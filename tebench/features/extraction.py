@@ -121,7 +121,7 @@ class _Extraction:
 
         with ThreadPoolExecutor(1, thread_name_prefix="read-case") as reader:
             following = reader.submit(load, indices[0]) if indices else None
-            for index, later in zip(indices, [*indices[1:], None], strict=True):
+            for index, later in zip(indices, [*indices[1:], None], strict=False):  # no index: nothing to do
                 volume = following.result()
                 ahead = later is not None and volume.image.nbytes <= MOST_AHEAD
                 following = reader.submit(load, later) if ahead else None
