@@ -13,6 +13,8 @@ def shrunk(covariance, weight) -> np.ndarray:
 
 def adaptive_weight(covariance) -> float:
     """max(exp(-5 lambda), 1e-10), lambda the covariance's largest eigenvalue by three double power steps."""
+    scale = 2.0 ** np.frexp(np.abs(covariance).max())[1]  # a power of two changes no digit and keeps squares in range
+    covariance = covariance / scale
     vector, top = covariance.sum(axis=1), 0.0
     for _ in range(6):
         vector = covariance @ vector
@@ -20,7 +22,7 @@ def adaptive_weight(covariance) -> float:
         if top == 0:
             break
         vector = vector / top
-    return float(max(np.exp(-5 * top), 1e-10))
+    return float(max(np.exp(-5 * top * scale), 1e-10))
 
 
 def discriminants(offsets, counts, covariance) -> tuple[np.ndarray, np.ndarray]:

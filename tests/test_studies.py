@@ -154,6 +154,27 @@ def test_the_stage_page_says_what_six_encoders_can_show(folders, tmp_path):
     assert {t.get_text() for t in drawing.axes[0].get_yticklabels()} == set(titles.values())
 
 
+def test_a_task_kept_out_of_means_is_shown_as_such():
+    """One task counts: its numbers are the means, said once; the other's stand in brackets behind it."""
+    rows = [
+        {"policy": p, "metric": m, "task": t, "n": 6, "tau_w": v, "low": -1.0, "high": 1.0, "null_low": -0.7,
+         "null_high": 0.7, "p": 0.5, "status": status, "reason": reason}
+        for p in ("own", "all") for m, v in (("hscore", 0.4), ("gbc", 0.25))
+        for t, status, reason in (("low", "unreliable", "1 run at the floor"), ("high", "ok", ""), ("mean", "ok", ""))
+    ]  # fmt: skip
+    result, titles = pd.DataFrame(rows), {"hscore": "H-score", "gbc": "GBC"}
+    more = {"command": "c", "protocol": "p", "figure": "s", "sampling": SAMPLING}
+    text = stages_page.page(result, result.iloc[:0], [], ["high"], ["own", "all"], titles, titles, **more)
+    assert "low is kept out of means: 1 run at the floor" in text and "said of high alone" in text
+    assert "## Mean over tasks" not in text and text.index("## high") < text.index("## low")
+    assert "| (0.25) | (0.25) |" in text.split("## low")[1] and "In brackets" in text.split("## low")[1]
+    drawing = stages_page.figure(result, ["own", "all"], titles)
+    assert [axes.get_title("left") for axes in drawing.axes[:2]] == ["high", "low\n(kept out of means)"]
+    both = result.assign(status="ok")
+    text = stages_page.page(both, both.iloc[:0], [], ["low", "high"], ["own", "all"], titles, titles, **more)
+    assert text.index("## Mean over tasks") < text.index("## low") and "brackets" not in text
+
+
 def test_only_metrics_that_read_features_are_studied():
     names = [metric.name for metric in stages.metrics_that_read_features()]
     assert {"hscore", "grtd_lbtc", "lbtc", "ccfv"} <= set(names)

@@ -49,7 +49,7 @@ def page(
             "",
         ]
     result = result[~result["metric"].isin(idle)]
-    for task in [*([MEAN] if len(means) else []), *[t for t in dict.fromkeys(result["task"]) if t != MEAN]]:
+    for task in _sections(result):
         lines += [
             f"## {'Mean over tasks' if task == MEAN else task}",
             "",
@@ -57,6 +57,19 @@ def page(
             "",
         ]
     return "\n".join(lines)
+
+
+def _sections(result) -> list[str]:
+    """Tasks with the mean before them, where the mean is over more than one; those kept out of it last."""
+    names = [task for task in dict.fromkeys(result["task"]) if task != MEAN]
+    counted = _counted(result)
+    mean = [MEAN] if len(counted) > 1 and result.loc[result["task"] == MEAN, "tau_w"].notna().any() else []
+    return [*mean, *counted, *[task for task in names if task not in counted]]
+
+
+def _counted(result) -> list[str]:
+    """Tasks that enter means."""
+    return list(dict.fromkeys(result.loc[(result["task"] != MEAN) & (result["status"] == "ok"), "task"]))
 
 
 def _idle(result) -> list[str]:
@@ -87,6 +100,8 @@ def _claims(result, shown, overall, metrics, tasks, policies, n) -> list[str]:
         )
     for row in kept_out.itertuples():
         lines.append(f"- {row.task} is kept out of means: {row.reason or row.status}.")
+    if len(kept_out) and len(tasks) == 1:
+        lines.append(f"- So everything said here of means is said of {tasks[0]} alone.")
     if len(overall):
         best, worst = overall.loc[overall["tau_w"].idxmax()], overall.loc[overall["tau_w"].idxmin()]
         clear = overall[(overall["gap_p_holm"] < ALPHA) & (overall["policy"] != policies[0])]
@@ -162,6 +177,8 @@ def _table(result, task, policies, titles, own) -> list[str]:
         + " |"
     )
     lines += ["", r"\*: outside the chance interval, p < .05, this cell alone."]
+    if (part["status"] == "unreliable").any():
+        lines[-1] += " In brackets: the task is kept out of means, see above."
     return lines
 
 
@@ -170,12 +187,13 @@ def _name(policy: str) -> str:
 
 
 def figure(result, policies, titles):
-    """tau_w as colour, metrics x policies, one panel per task and their mean; a dot: outside chance on its own."""
+    """tau_w as colour, metrics x policies, one panel per task and their mean; the first panel sorts the metrics.
+
+    A dot: outside chance on its own.
+    """
     result = result[~result["metric"].isin(_idle(result))]
-    tasks = [t for t in dict.fromkeys(result["task"]) if t != MEAN]
-    if result.loc[result["task"] == MEAN, "tau_w"].notna().any():
-        tasks.append(MEAN)
-    first = result[(result["policy"] == policies[0]) & (result["task"] == tasks[-1])]
+    tasks, counted = _sections(result), _counted(result)
+    first = result[(result["policy"] == policies[0]) & (result["task"] == tasks[0])]
     metrics = first.sort_values("tau_w", ascending=False, na_position="last")["metric"].tolist()
     with style.theme():
         import matplotlib as mpl
@@ -194,7 +212,8 @@ def figure(result, policies, titles):
             )
             y, x = np.nonzero(chance.to_numpy(float) < ALPHA)
             axes.plot(x + 0.5, y + 0.5, "o", ms=2.6, color="white", mec="0.1", mew=0.6)
-            axes.set_title("mean over tasks" if task == MEAN else style.plain(task), fontsize=8.5)
+            aside = "" if task in (MEAN, *counted) else "\n(kept out of means)"
+            axes.set_title("mean over tasks" if task == MEAN else style.plain(task) + aside, fontsize=8.5)
             axes.set_xticks(
                 np.arange(len(policies)) + 0.5, policies, rotation=55, ha="right", fontsize=7, rotation_mode="anchor"
             )

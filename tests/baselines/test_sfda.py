@@ -46,3 +46,10 @@ def test_solve_without_spread_and_with_a_singular_matrix():
     assert np.isfinite(solve(np.zeros((2, 2)), np.ones((2, 1)))).all()
     right = np.array([[1.0], [1.0]])
     np.testing.assert_allclose(solve(np.ones((2, 2)), right), right / 2, rtol=1e-6)
+
+
+def test_adaptive_weight_of_huge_and_tiny_covariances():
+    S = np.diag([0.4, 0.01, 0.02])
+    assert adaptive_weight(1e250 * S) == 1e-10
+    assert adaptive_weight(1e-300 * S) == 1
+    assert adaptive_weight(np.zeros((3, 3))) == 1
