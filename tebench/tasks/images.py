@@ -16,6 +16,7 @@ from tebench.tasks import metaimage
 
 NIBABEL = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr", ".img", ".img.gz", ".mnc")
 SIMPLEITK = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".tif", ".tiff", ".vtk")
+MOST_PACKED = 1100  # bytes that one byte of gzip can stand for; its format allows 1,032
 MOST_VOXELS = 2**33  # a damaged header can claim any size; reading would ask for that much memory
 
 
@@ -50,10 +51,15 @@ def read(path: Path) -> Image:
 def _nibabel(path: Path) -> Image:
     import nibabel
 
+    path = Path(path)
+
     try:
         file = nibabel.load(path)
         if np.prod([float(size) for size in file.shape]) > MOST_VOXELS:
             raise InputError(f"the header claims {file.shape} voxels")
+        claimed, size = np.prod([float(n) for n in file.shape]) * file.get_data_dtype().itemsize, path.stat().st_size
+        if ending_of(path) in (".nii.gz", ".mgz") and claimed > MOST_PACKED * size:
+            raise InputError(f"the header claims {claimed:.0f} bytes, more than {size} compressed bytes can hold")
         data = np.asanyarray(file.dataobj)
         affine = np.asarray(file.affine, dtype=np.float64)
     except InputError:

@@ -154,10 +154,10 @@ def page(figures: dict) -> str:
     return "\n".join([*lines, "", NOTES])
 
 
-NOTES = """What stands in memory for a case of N voxels and C channels: the image (4 NC bytes), its label map (2 N), and while it
-is normalised a second image and a mask (4 NC + N). Statistics run over 8 MB at a time and have the bits of numpy's
-on a float64 copy. The next case is read ahead only where a volume takes less than 256 MB. An encoder with a spacing of
-its own needs more, since cubic interpolation works in float64 (12 N bytes more, and the resampled image).
+NOTES = """What stands in memory for a case of N voxels and C channels: the image (4 NC bytes), its label map (2 N),
+and while it is normalised a second image and a mask (4 NC + N). Statistics run over 8 MB at a time and have the bits of
+numpy's on a float64 copy. The next case is read ahead only where a volume takes less than 256 MB. An encoder with a
+spacing of its own needs more, since cubic interpolation works in float64 (12 N bytes more, and the resampled image).
 
 The first things that broke, both mended: label maps were translated with one sort of the whole map (16 bytes a voxel
 beside it), and normalisation made three float64 copies (24 bytes a voxel).

@@ -1,4 +1,4 @@
-"""Simulated caches and rows of any size: manifests, cells, ground truth. Nothing here is a measurement of an encoder."""
+"""Simulated caches and rows of any size: manifests, cells, ground truth. No encoder was measured for them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def write(folder: Path, encoders: int, tasks: int, metrics=METRICS) -> dict[tupl
             facts |= {"name": encoder, "n_parameters": 10**8, "images": []}
             parts = cache.made_from(
                 task=task, task_fingerprint=task * 6, sample_hash=task * 6, encoder=encoder,
-                encoder_fingerprint=encoder * 5, decoder_seed=0, interpolation="nearest", patch=(96, 96, 96), overlap=0.0,
+                encoder_fingerprint=encoder * 5, decoder_seed=0, interpolation="nearest", patch=(96, 96, 96),
+                overlap=0.0,
             )  # fmt: skip
             manifest = {
                 "made_from": parts, "key": storage.hash_json(parts), "encoder": facts, "rows": 20_000, "stages": stages,

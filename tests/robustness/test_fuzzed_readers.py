@@ -84,6 +84,21 @@ def test_a_graph_that_claims_a_large_tensor_is_refused():
         graphdef._tensor("w", shape)
 
 
+def test_a_small_archive_that_claims_a_large_volume_is_refused(tmp_path):
+    import gzip
+
+    import raw_data
+
+    from tebench.tasks.images import read
+
+    raw_data.write(tmp_path / "x.nii", raw_data.image())
+    data = bytearray((tmp_path / "x.nii").read_bytes())
+    data[42:48] = (2000).to_bytes(2, "little") * 3  # the shape of a NIfTI header: 32 GB of float32
+    (tmp_path / "x.nii.gz").write_bytes(gzip.compress(data))
+    with pytest.raises(InputError, match="more than [0-9]+ compressed bytes can hold"):
+        read(tmp_path / "x.nii.gz")
+
+
 @pytest.mark.parametrize("head", ["encoder,score", "encoder,task", "encoder,x,x "])
 def test_a_table_of_scores_of_neither_form_is_refused(tmp_path, head):
     """Found: a bare ValueError of pandas for a wide table with a column `score`."""
