@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import importlib.util
 import logging
 import platform
 from dataclasses import dataclass
@@ -75,8 +77,24 @@ def _shared_code_hash() -> str:
 
 @functools.cache
 def metric_hash(metric_source: str) -> str:
-    """Hash of the file that defines the metric and of the code it shares with the others."""
-    return storage.hash_json([storage.sha256_file(Path(metric_source)), _shared_code_hash()])
+    """Hash of the file that defines the metric, of the metric modules it builds on and of the code that all share."""
+    files = sorted(storage.sha256_file(file) for file in _built_on(Path(metric_source)))
+    return storage.hash_json([files, _shared_code_hash()])
+
+
+def _built_on(source: Path) -> set[Path]:
+    """The file and the modules of `tebench.metrics` and `tebench.baselines` that it imports, also through others."""
+    found, left = set(), [source]
+    while left:
+        file = left.pop()
+        if file in found:
+            continue
+        found.add(file)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            name = node.module if isinstance(node, ast.ImportFrom) else None
+            if name and name.startswith(("tebench.metrics.", "tebench.baselines.")):
+                left.append(Path(importlib.util.find_spec(name).origin))
+    return found
 
 
 def cell_path(folder: Path, request: Request, task: str, encoder: str, features: dict) -> Path:

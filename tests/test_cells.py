@@ -1,5 +1,7 @@
 """Cells and pool-level scores on a small feature set made by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,6 +87,15 @@ def test_cell_files_are_addressed_by_what_made_them(tmp_path):
         path(request("gbc"), label_hash="0" * 64),
     ]
     assert len({base, *others}) == 5
+
+
+def test_a_cell_belongs_to_all_code_that_its_metric_builds_on():
+    """NLEEP ends in LEEP's likelihood, GRTD stands on trees and quantiles: a change there must not leave old cells."""
+    names = {name: {file.name for file in cells._built_on(Path(get(name).source))} for name in ("nleep", "grtd", "ped")}
+    assert names["nleep"] == {"nleep.py", "leep.py"}
+    assert names["grtd"] == {"grtd.py", "labelled_tree.py", "distances.py", "shared.py"}
+    assert {"ped.py", "sfda.py", "discriminant.py", "logme.py", "nleep.py", "leep.py"} <= names["ped"]
+    assert len({cells.metric_hash(get(name).source) for name in names}) == 3
 
 
 def test_the_runs_seed_reaches_metrics_unless_one_is_given():
