@@ -59,6 +59,8 @@ def _stages(config: dict, world: World, truth, folder: Path) -> str:
 
 
 def _voxels(config: dict, world: World, truth, folder: Path) -> str:
+    from tebench.evaluation import arrays
+    from tebench.evaluation.pools import Pool
     from tebench.features.sampling import Recipe, draw
     from tebench.reporting import formats, style
     from tebench.studies import draws, voxels, voxels_page
@@ -81,9 +83,11 @@ def _voxels(config: dict, world: World, truth, folder: Path) -> str:
     )  # fmt: skip
     table = voxels.statistics(frame, truth, {metric.name: metric.direction for metric in metrics})
     titles = {metric.name: metric.title for metric in metrics}
+    judged = arrays.truths(truth, world.tasks, Pool(world.pool, world.encoders), seed=world.seed)
     text = voxels_page.page(
         table, frame, distinct, recipe, titles, command=_command(), protocol=protocol_name(config),
         draws=job["draws"], cases=len(pairs[0][2].case_ids), encoders=world.encoders, figure="voxels",
+        aside={task: item.reason for task, item in judged.items() if item.status != "ok"},
     )  # fmt: skip
     storage.write_text(folder / "voxels_scores.csv", formats.csv_text(frame.drop(columns="reason")))
     storage.write_text(folder / "voxels.csv", formats.csv_text(table))

@@ -21,8 +21,11 @@ PANELS = (
 )
 
 
-def page(table, frame, distinct, recipe: Recipe, titles, *, command, protocol, draws, cases, encoders, figure) -> str:
-    """table: of `voxels.statistics`, from frame; distinct: (task, encoder) -> {stage: {size: distinct rows a case}}."""
+def page(
+    table, frame, distinct, recipe: Recipe, titles, *, command, protocol, draws, cases, encoders, figure, aside
+) -> str:
+    """table: of `voxels.statistics`, from frame; distinct: (task, encoder) -> {stage: {size: distinct rows a case}};
+    aside: task -> why it is kept out of means over tasks."""
     sizes, k = sorted(set(table["size"])), len(encoders)
     chance = permutation_null(range(k), range(k))
     usual = table[table["size"] == 1].set_index(["task", "metric"])
@@ -37,6 +40,11 @@ def page(table, frame, distinct, recipe: Recipe, titles, *, command, protocol, d
         f"Sizes are multiples of the default sampling: 1 is {recipe.foreground} foreground and {recipe.background} "
         f"background voxels and {recipe.anchors} anchors a case. At each size {draws} draws that share no foreground, "
         "background or anchor voxel; the same voxels serve every encoder.",
+        *[
+            f"\n{task} is kept out of means over tasks: {reason}. Its tau_w stands in brackets; sizes are judged by "
+            "scores alone, without Dice."
+            for task, reason in aside.items()
+        ],
         "", f"![Bias, spread, rank agreement and tau_w against sample size]({figure}.png)", "",
         "## Recommendation", "", *recommendation(table, titles), "",
         "## At the default size", "",
@@ -50,6 +58,7 @@ def page(table, frame, distinct, recipe: Recipe, titles, *, command, protocol, d
                 lines.append(f"| {titles[metric]} | {task} | no value for every encoder | | | | |")
                 continue
             tau = f"{number(row.tau_w)}, {number(row.tau_w_sd)}, {number(row.tau_w_low)} to {number(row.tau_w_high)}"
+            tau = f"({tau})" if task in aside else tau
             cells = [titles[metric], task, number(row.bias), number(row.uneven), number(row.step), number(row.spread)]
             lines.append(
                 "| " + " | ".join([*cells, f"{number(row.agreement)} ({number(row.agreement_low)})", tau]) + " |"
