@@ -258,7 +258,8 @@ def page(figures: dict) -> str:
         if name not in figures:
             continue
         table = figures[name]["rows"]
-        columns = list(dict.fromkeys(key for row in table for key in row if key != "problems"))
+        first = [key for key in ("what", "room", "file", "processes") if key in table[0]]
+        columns = list(dict.fromkeys([*first, *(key for row in table for key in row if key != "problems")]))
         lines += [f"## {title}", note.strip(), "", f"Run on {figures[name]['when']}.", ""]
         lines += ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
         lines += ["| " + " | ".join(str(row.get(column, 0)) for column in columns) + " |" for row in table]
