@@ -63,6 +63,20 @@ def test_moments_are_formed_once_per_stage(monkeypatch):
     assert len(calls) == 1
 
 
+def test_moments_of_each_case_where_a_metric_asks_for_that(scratch_registry, facts):
+    def largest(moments) -> float:
+        """Largest singular value of the centred features."""
+        return float(moments.spectrum.values[0])
+
+    tebench.metric(name="largest", **{**facts, "reads": "moments"}, per_case=True)(largest)
+    features = feature_set()
+    inside = np.isin(features.sample.role, [Role.FOREGROUND, Role.BACKGROUND])
+    X = features.stages["encoder.1"].astype(float)
+    cases = [X[inside & (features.sample.case == case)] for case in (0, 1)]
+    expected = np.mean([np.linalg.svd(x - x.mean(0))[1][0] for x in cases])
+    assert FeatureView(lambda: features, "task").value(request("largest"), {})[0] == pytest.approx(expected)
+
+
 def test_a_failure_is_reported_and_never_kept(scratch_registry, facts):
     def broken(features, labels) -> float:
         """Raises."""

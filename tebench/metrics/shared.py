@@ -43,6 +43,11 @@ def shared(function):
     return remembered
 
 
+def forget() -> None:
+    """As in a new process: for measurements of one metric alone."""
+    _kept.clear()
+
+
 def _fingerprint(array) -> tuple:
     array = np.ascontiguousarray(array)
     return array.dtype.str, array.shape, hashlib.sha256(array).digest()  # reads the memory as it lies, no copy

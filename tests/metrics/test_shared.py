@@ -11,9 +11,9 @@ from tebench.metrics import shared
 
 @pytest.fixture(autouse=True)
 def forget():
-    shared._kept.clear()
+    shared.forget()
     yield
-    shared._kept.clear()
+    shared.forget()
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def test_one_tree_for_several_metrics(grown):
     names = ("grtd", "grtd_relative", "henze_penrose", "rtd_lite")
     alone = []
     for name in names:
-        shared._kept.clear()
+        shared.forget()
         alone.append(score(name, features, labels))
     assert grown == [60] * 4
-    shared._kept.clear()
+    shared.forget()
     assert [score(name, features, labels) for name in names] == alone
     assert grown == [60] * 5
     score("henze_penrose", features, 1 - labels), score("henze_penrose", features + 1, labels)
