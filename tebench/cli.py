@@ -11,18 +11,18 @@ from tebench.errors import InputError, TebenchError
 
 EXAMPLES = """\
 Examples
-  python -m tebench                                       GRTD + LBTC on the starter benchmark
-  python -m tebench metric=all                            every metric on the same cached features
-  python -m tebench metric=[grtd_lbtc,logme] tasks=[tissue]
+  python -m tebench                                       GRTD + LBTC at a first look (benchmark=quick)
+  python -m tebench benchmark=starter metric=all          every metric, 21 encoders, seven tasks
+  python -m tebench metric=[grtd_lbtc,logme] tasks=[lungs]
   python -m tebench metric=[gbc,etran] preset=paper       with the settings of their papers
   python -m tebench metric=logme metric.max_iter=50 stages=encoder[-2:]
   python -m tebench job=rank dataset=DIR encoders=[DIR] minutes=10   own data, own checkpoints, no ground truth
   python -m tebench metric=mine plugins=[mine.py]         a metric of your own (see CONTRIBUTING.md)
-  python -m tebench explain encoder=deepbet task=tissue   a job's name as first word is job=NAME, its options are bare
-  python -m tebench cite metric=grtd_lbtc task=tissue version=v1.0
+  python -m tebench explain encoder=deepbet task=lungs   a job's name as first word is job=NAME, its options are bare
+  python -m tebench cite metric=grtd_lbtc task=lungs version=v1.0
   python -m tebench submit metric=mine plugins=[mine.py]  then: tebench validate FILE
   python -m tebench -m metric=lbtc seed=0,1,2 'output=outputs/draw-${seed}'   a sweep
-  python -m tebench -m extract encoders=[deepbet],[deepbrain] tasks=[tissue],[subcortical] hydra/launcher=joblib
+  python -m tebench -m extract encoders=[deepbet],[deepbrain] tasks=[lungs],[lobes] hydra/launcher=joblib
   python -m tebench status                                what of the grid is done, running, failed, missing"""
 
 

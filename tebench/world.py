@@ -36,6 +36,22 @@ class World:
         return tuple(own) if own else self.window
 
 
+def facts_of(benchmark: str) -> dict:
+    """conf/benchmark/NAME.yaml as a mapping."""
+    from omegaconf import OmegaConf
+
+    path = files("tebench.conf") / "benchmark" / f"{benchmark}.yaml"
+    if not path.is_file():
+        raise InputError(f"there is no benchmark {benchmark!r}: conf/benchmark/{benchmark}.yaml is absent.")
+    return OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
+
+
+def published(config: dict) -> dict:
+    """The configuration for work on published rows: the whole in place of a part, which has none of its own."""
+    whole = config["benchmark"].get("part_of")
+    return config | {"benchmark": facts_of(whole)} if whole else config
+
+
 def resolve(config: dict) -> World:
     """Check the names and narrow tasks and encoders as asked."""
     from tebench import holdings
@@ -82,11 +98,32 @@ def _packaged(config: dict) -> tuple[str, list[str], list[str]]:
         pool_name = f"own: {len(chosen)} encoders"
     else:
         chosen = inside
-        pool_name = benchmark["pool"] if len(chosen) == len(pool) else f"{benchmark['pool']} narrowed to {', '.join(chosen)}"
+        pool_name = (
+            benchmark["pool"] if len(chosen) == len(pool) else f"{benchmark['pool']} narrowed to {', '.join(chosen)}"
+        )
     for name in [*benchmark["tasks"], *(config["tasks"] or [])]:
         if name not in tasks.names():
             raise unknown_name("task", name, tasks.names())
-    return pool_name, chosen, config["tasks"] or benchmark["tasks"]
+    tasks_of = config["tasks"] or benchmark["tasks"]
+    kept = _without_leaked(chosen, tasks_of, config.get("leaked", "keep"))
+    return pool_name if kept == chosen else f"{pool_name} without leaked", kept, tasks_of
+
+
+def _without_leaked(encoders: list[str], tasks: list[str], rule: str) -> list[str]:
+    """The encoders that saw no test image of the tasks, nor an average of the same people; all of them for "keep"."""
+    if rule not in ("keep", "drop"):
+        raise InputError(f"leaked must be keep or drop, got {rule!r}.")
+    if rule == "keep":
+        return encoders
+    from tebench.encoders import catalogue
+    from tebench.tasks import leakage
+
+    leaked = {name for name, _ in leakage.leaked([name for name in encoders if name in catalogue.names()], tasks)}
+    if kept := [name for name in encoders if name not in leaked]:
+        return kept
+    raise InputError(
+        f"leaked=drop leaves no encoder: {', '.join(encoders)} each saw a test image of {', '.join(tasks)}."
+    )
 
 
 def recipe_of(config: dict) -> dict:

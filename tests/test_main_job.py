@@ -15,7 +15,7 @@ from tebench.errors import CacheError
 
 ENCODERS = ["deepbet", "deepbet_bbox", "deepbet_random"]
 SMALL = [
-    "tasks=[tissue]", f"encoders=[{','.join(ENCODERS)}]", "progress=false",
+    "tasks=[tissues]", f"encoders=[{','.join(ENCODERS)}]", "progress=false",
     "sampling.foreground=48", "sampling.background=96", "sampling.general=0", "sampling.anchors=8",
 ]  # fmt: skip
 
@@ -51,10 +51,10 @@ def test_the_table_holds_what_it_must(run):
 
 def test_files_are_written(run):
     names = {path.name for path in run.output.rglob("*")}
-    figures = {f"correlation-tissue.{suffix}" for suffix in ("png", "svg", "pdf")}
+    figures = {f"correlation-tissues.{suffix}" for suffix in ("png", "svg", "pdf")}
     assert {"scores.csv", "correlation.csv", "correlation.tex", "correlation.md", "config.json", *figures} <= names
     table = pd.read_csv(run.output / "correlation.csv")
-    row = table[(table["metric"] == "logme") & (table["task"] == "tissue")].iloc[0]
+    row = table[(table["metric"] == "logme") & (table["task"] == "tissues")].iloc[0]
     assert row["n"] == 3 and -1 <= row["tau_w"] <= 1 and np.isfinite(row["null_low"])
     assert r"\toprule" in (run.output / "correlation.tex").read_text()
 
@@ -70,7 +70,7 @@ def test_scores_carry_what_made_them(run):
 
 def test_scores_equal_the_python_interface(run):
     """From the cache folder through the public functions to the same number."""
-    (folder,) = (path.parent for path in (run.cache / "features" / "tissue" / "deepbet").glob("*/manifest.json"))
+    (folder,) = (path.parent for path in (run.cache / "features" / "tissues" / "deepbet").glob("*/manifest.json"))
     features = tebench.load_features(folder)
     sample = features.sample
     rows = np.flatnonzero(np.isin(sample.role, [0, 1]))
@@ -91,15 +91,15 @@ def test_a_warm_run_computes_nothing_and_gives_the_same_bytes(run):
 
 def test_damage_is_found_and_mended(run):
     scores = run.output / "scores.csv"
-    before, figure = pd.read_csv(scores), run.output / "figures" / "correlation-tissue.svg"
+    before, figure = pd.read_csv(scores), run.output / "figures" / "correlation-tissues.svg"
     drawn = figure.read_bytes()
-    (features,) = (run.cache / "features" / "tissue" / "deepbet").glob("*/features.safetensors")
+    (features,) = (run.cache / "features" / "tissues" / "deepbet").glob("*/features.safetensors")
     content = bytearray(features.read_bytes())
     content[-100] ^= 1
     features.write_bytes(content)
     with pytest.raises(CacheError, match=r"features\.safetensors is damaged"):
         tebench.load_features(features.parent)
-    cell = next((run.cache / "cells" / "tissue" / "deepbet").glob("logme-*.json"))
+    cell = next((run.cache / "cells" / "tissues" / "deepbet").glob("logme-*.json"))
     cell.write_text(cell.read_text().replace('"score": ', '"score": 1'))
     done = run()
     assert done.returncode == 0
@@ -114,7 +114,7 @@ def test_missing_ground_truth_is_named(run):
     rows[~((rows["encoder"] == "deepbet_bbox") & (rows["seed"] == 1))].to_csv(target, index=False)
     done = run(f"job.target={target}")
     assert done.returncode == 2
-    assert "deepbet_bbox x tissue (seed 1)" in done.stderr
+    assert "deepbet_bbox x tissues (seed 1)" in done.stderr
 
 
 def test_plugin_runs_beside_the_rivals(run):

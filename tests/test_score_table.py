@@ -26,7 +26,7 @@ def config(path, output, **job):
     benchmark = {"name": "openmind_resenc", "ground_truth": "openmind.csv", "protocol": "openmind-table2"}
     return {
         "job": {"scores": str(path), "direction": "up", "target": None, **job}, "benchmark": benchmark,
-        "encoders": None, "tasks": None, "seed": 0, "output": str(output), "protocol": {"name": "starter-v0"},
+        "encoders": None, "tasks": None, "seed": 0, "output": str(output), "protocol": {"name": "starter-v1"},
     }  # fmt: skip
 
 

@@ -39,18 +39,18 @@ def folders(tmp_path_factory):
             "stages": [{"name": n, "kind": n.split(".")[0], "channels": d, "stride": 4} for n, d in STAGES.items()],
         }
         parts = cache.made_from(
-            task="tissue", task_fingerprint="t", sample_hash=sample.hash, encoder=encoder, encoder_fingerprint=encoder,
+            task="tissues", task_fingerprint="t", sample_hash=sample.hash, encoder=encoder, encoder_fingerprint=encoder,
             decoder_seed=0, interpolation="nearest", patch=None, overlap=0.0,
         )  # fmt: skip
-        made["tissue", encoder] = cache.folder_for(root, parts)
+        made["tissues", encoder] = cache.folder_for(root, parts)
         streams = {name: tensors.Stream.of(matrix) for name, matrix in matrices.items()}
-        cache.write(made["tissue", encoder], parts=parts, sample=sample, matrices=streams, facts=facts)
+        cache.write(made["tissues", encoder], parts=parts, sample=sample, matrices=streams, facts=facts)
     return made
 
 
 def truth(order=range(6)):
     rows = [
-        ("p", e, "tissue", s, "dsc", 0.5 + 0.05 * q + 0.001 * s)
+        ("p", e, "tissues", s, "dsc", 0.5 + 0.05 * q + 0.001 * s)
         for e, q in zip(ENCODERS, order, strict=True)
         for s in range(3)
     ]
@@ -72,10 +72,10 @@ def test_a_policy_made_from_stages_is_that_policy_run(folders, tmp_path):
     scores = (
         stage_scores(folders, tmp_path / "one", PAPER, policies).set_index(["policy", "metric", "encoder"]).sort_index()
     )
-    one = {("tissue", "d"): folders["tissue", "d"]}
+    one = {("tissues", "d"): folders["tissues", "d"]}
     for policy in policies:
         asked = [Request.make(get(n), {}, None if policy == "own" else policy, 0) for n in PAPER if n != "grtd_lbtc"]
-        for expected in score_all(asked, one, tmp_path / "other", progress=False)["tissue", "d"]:
+        for expected in score_all(asked, one, tmp_path / "other", progress=False)["tissues", "d"]:
             found = scores.loc[(policy, expected["metric"], "d")]
             assert found["score"] == expected["score"] and found["stages"] == expected["stages"]
     # grtd's own policy asks for three decoder stages and gets the one there is.
@@ -104,7 +104,7 @@ def test_a_metric_without_a_value_at_one_stage_keeps_its_other_policies(folders,
 def test_averages_find_the_planted_order_and_nothing_else(folders, tmp_path):
     scores = stage_scores(folders, tmp_path, ["hscore", "gbc", "logme"], ["own", "decoder"])
     table, metrics, tasks = stages.averages(scores, truth(), POOL)
-    assert tasks == ["tissue"] and metrics == ["gbc", "hscore", "logme"]
+    assert tasks == ["tissues"] and metrics == ["gbc", "hscore", "logme"]
     first = table.iloc[0]
     assert first["tau_w"] > 0.8 and first["p"] < 0.02
     assert table["difference"].iloc[0] == 0 and (table["gap_p_holm"] >= 0.05).all()
@@ -193,13 +193,13 @@ def voxel_scores(folders, kept, names=("grtd_relative", "lbtc", "grtd_relative_l
 
 def test_a_draw_is_scored_as_a_sample_of_its_own(folders, tmp_path):
     frame, distinct = voxel_scores(folders, tmp_path)
-    features = cache.read(folders["tissue", "d"])
+    features = cache.read(folders["tissues", "d"])
     part = Draws(features.sample, 4, seed=5).features(features, 2, scaled(RECIPE, 1.0))
     rows = part.sample.rows(Role.FOREGROUND, Role.BACKGROUND)
     expected = tebench.score("rtd_lite", part.stages["encoder.1"][rows], part.sample.labels[rows])
     table = frame.set_index(["metric", "encoder", "size", "draw"])["score"]
     assert table["rtd_lite", "d", 1.0, 2] == pytest.approx(expected, rel=1e-12)
-    assert distinct["tissue", "d"]["encoder.1"] == {"0.5": 8.0, "1": 16.0, "2": 32.0}
+    assert distinct["tissues", "d"]["encoder.1"] == {"0.5": 8.0, "1": 16.0, "2": 32.0}
     fused = [table["grtd_relative_lbtc", e, 2.0, 0] for e in ENCODERS]
     parts = [np.array([table[name, e, 2.0, 0] for e in ENCODERS]) for name in ("grtd_relative", "lbtc")]
     unit = [(p - p.min()) / (p.max() - p.min()) for p in parts]
@@ -216,7 +216,7 @@ def test_finished_encoders_are_kept(folders, tmp_path, monkeypatch):
 def made_up(own, largest, direction="up"):
     """Statistics of scores (draws, encoders) at size 1 and at size 2."""
     rows = [
-        ("tissue", "hscore", e, size, k, value, "")
+        ("tissues", "hscore", e, size, k, value, "")
         for size, scores in ((1.0, own), (2.0, largest))
         for k, line in enumerate(scores)
         for e, value in zip(ENCODERS, line, strict=True)
@@ -301,7 +301,7 @@ def test_the_voxel_page_and_figure(folders, tmp_path):
         cases=2,
         encoders=ENCODERS,
         figure="voxels",
-        aside={"tissue": "2 runs at the floor"},
+        aside={"tissues": "2 runs at the floor"},
     )
     assert "tissue is kept out of means over tasks: 2 runs at the floor." in text
     row = table[(table["metric"] == "lbtc") & (table["size"] == 1)].iloc[0]

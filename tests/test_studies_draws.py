@@ -32,7 +32,7 @@ def large_sample(n=4, most=2):
         "coordinates": np.stack([np.arange(len(labels))] * 3, 1).astype(np.int32), "labels": labels.astype(np.int16),
         "case": case.astype(np.int16), "role": role.astype(np.int8), "patch": patch.astype(np.int32),
     }  # fmt: skip
-    return assemble("tissue", ("background", "a", "b"), ("c1", "c2"), arrays, {})
+    return assemble("tissues", ("background", "a", "b"), ("c1", "c2"), arrays, {})
 
 
 def test_draws_share_no_voxel_and_smaller_ones_lie_in_larger_ones():

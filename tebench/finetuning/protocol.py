@@ -24,7 +24,7 @@ Amount = Annotated[float, Interval(0.0)]
 class Protocol:
     """How an encoder is fine-tuned and tested. Rows of different protocols never mix.
 
-    name: id of the protocol, with its version (`starter-v0`); enters every row.
+    name: id of the protocol, with its version (`starter-v1`); enters every row.
     frozen: train the light decoder only, the encoder stays as it came.
     steps, batch, patch: optimiser steps, patches a step, edge of the cubic patch in voxels.
     cycle: so many different batches, taken in turn; a frozen encoder then reads each once. 0: every step its own.

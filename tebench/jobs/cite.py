@@ -13,8 +13,9 @@ from tebench.reporting import citation, leaderboard, versions
 def run(config: dict) -> None:
     """Print the entry of the cell that the configuration names."""
     from tebench.reporting.leaderboard_boards import board_name
-    from tebench.world import protocol_name
+    from tebench.world import protocol_name, published
 
+    config = published(config)
     job = config["job"]
     folder = Path(job["folder"]).expanduser() if job["folder"] else Path(str(files("tebench.leaderboard")))
     names = {key: None if job[key] is None else str(job[key]) for key in ("metric", "task", "pool", "version")}

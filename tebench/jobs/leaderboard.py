@@ -53,8 +53,9 @@ def update(config: dict, folder: Path) -> Path:
     from tebench.evaluation import groundtruth
     from tebench.evaluation.pools import Pool
     from tebench.jobs.score import score_world
-    from tebench.world import protocol_name, resolve
+    from tebench.world import protocol_name, published, resolve
 
+    config = published(config)
     if config["encoders"] or config["tasks"] or config["stages"]:
         raise InputError("rows cover the whole benchmark: job.update goes without encoders=, tasks= and stages=.")
     known, wanted = registry.load(), config["job"]["metrics"]

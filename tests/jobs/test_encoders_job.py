@@ -11,7 +11,7 @@ from checkpoint_files import primus_content, resenc_content, save
 from tebench.encoders import checkpoints
 from tebench.jobs import encoders
 
-CONFIG = {"benchmark": {"pool": "starter"}}
+CONFIG = {"benchmark": {"pool": "across_shapes"}}
 
 
 @pytest.fixture(autouse=True)

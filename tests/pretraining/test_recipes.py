@@ -6,7 +6,7 @@ from pretraining_fakes import recipe
 from tebench.errors import InputError, UnknownNameError
 from tebench.pretraining import methods, sources
 from tebench.pretraining.recipe import Recipe, entropy, names
-from tebench.tasks import starter_v1
+from tebench.tasks import starter
 
 
 def test_every_method_has_a_recipe():
@@ -46,6 +46,6 @@ def test_entropy_depends_on_every_word():
 def test_no_test_image_of_a_task_is_trained_on():
     trained = {(image.package, image.path) for image in sources.TRAINING}
     assert not trained & {(image.package, image.path) for image in sources.HELD_OUT}
-    for task in starter_v1.RECIPES:
+    for task in starter.RECIPES:
         tested = {(source.package, source.image) for source in task.test}
         assert tested and not tested & trained, task.name

@@ -31,7 +31,7 @@ from tebench.reporting.leaderboard_pools import rescore, stale
 HOSTILE = "=1+1</script><script>alert('x')</script><img src=x onerror=alert(1)>\"&_%${\\input{x}}"
 NARROW = Pool("third_party", tuple(leaderboard_world.ENCODERS[:3]))
 CONFIG = {
-    "job": {"folder": None, "check": False, "update": False, "metrics": None}, "protocol": {"name": "starter-v0"},
+    "job": {"folder": None, "check": False, "update": False, "metrics": None}, "protocol": {"name": "starter-v1"},
     "workers": 1,
 }  # fmt: skip
 
@@ -98,12 +98,12 @@ def _embedded(page):
 def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, capsys, monkeypatch):
     made = leaderboard.build(folder, draw=False)  # the bytes of figures: test_figures.py
     assert leaderboard.differences(folder, made) == []
-    drawn = [f"figures/starter-v0-{name}.{kind}" for name in (
-                 "cost-quality", "ground-truth", "slopes-subcortical", "slopes-tissue", "subcortical", "tissue")
+    drawn = [f"figures/starter-v1-{name}.{kind}" for name in (
+                 "cost-quality", "ground-truth", "slopes-subcortex", "slopes-tissues", "subcortex", "tissues")
              for kind in ("svg", "pdf")]  # fmt: skip
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert names == {*made, *drawn, "results/starter.csv", "ground_truth/starter.csv"}
-    for name in ("index.html", "figures/starter-v0-tissue.svg", "tables/starter-v0.csv"):
+    for name in ("index.html", "figures/starter-v1-tissues.svg", "tables/starter-v1.csv"):
         path = folder / name
         before = path.read_bytes()
         path.write_bytes(before[:-2] + b"?" + before[-1:])
@@ -134,22 +134,22 @@ def test_changed_rows_are_noticed(folder, tmp_path):
 
 
 def test_pool_scores_are_recomputed_and_equal_an_evaluation_of_the_narrower_pool(board, page):
-    assert [pool.name for pool in board.pools] == ["starter", "third_party", "random"]
+    assert [pool.name for pool in board.pools] == ["zoo", "third_party", "random", "within_deepbet", "across_shapes"]
     rows, truth = board.rows, board.truth
     assert rescore(rows, truth, board.pools[0])["score"].equals(rescore(rows, truth, board.pools[0])["score"])
     narrow = rescore(rows, truth, NARROW)
     assert set(narrow["encoder"]) == set(NARROW.encoders)
-    fused = narrow[(narrow["metric"] == "grtd_lbtc") & (narrow["task"] == "tissue")].set_index("encoder")
+    fused = narrow[(narrow["metric"] == "grtd_lbtc") & (narrow["task"] == "tissues")].set_index("encoder")
     parts = np.array([[c["grtd"], c["lbtc"]] for c in fused["components"]])
     scaled = (parts - parts.min(0)) / np.ptp(parts, axis=0)
     assert fused["score"].to_numpy() == pytest.approx((scaled[:, 0] + 2 * scaled[:, 1]) / 3)  # 2 classes: alpha = 1/3
-    stored = rows[(rows["metric"] == "grtd_lbtc") & (rows["task"] == "tissue")].set_index("encoder")["score"]
+    stored = rows[(rows["metric"] == "grtd_lbtc") & (rows["task"] == "tissues")].set_index("encoder")["score"]
     assert not np.allclose(fused["score"], stored.reindex(fused.index))
     expected = evaluate(narrow, truth[truth["encoder"].isin(NARROW.encoders)], board.directions, pool=NARROW)
     embedded = _embedded(page)
     compared = 0
     for row in expected.itertuples():
-        view = leaderboard_data.view_id("starter-v0", "third_party", row.task)
+        view = leaderboard_data.view_id("starter-v1", "third_party", row.task)
         (shown,) = [item for item in embedded[view] if item["metric"] == row.metric]
         assert shown["n"] == row.n
         for name in ("tau_w", "low", "null_low", "null_high", "regret", "p"):
@@ -214,7 +214,7 @@ def test_the_whole_pool_is_there_without_javascript_and_anchors_are_unique(page,
     assert anchors <= set(ids)
     for task in (MEAN, *board.tasks):
         for metric in leaderboard_world.METRICS:
-            assert leaderboard_data.view_id("starter-v0", "starter", task, metric) in ids
+            assert leaderboard_data.view_id("starter-v1", "zoo", task, metric) in ids
     markup = page.split('id="data"')[0]
     assert markup.count("no source head") == len(board.tasks)  # the reason of a cell without a number is visible
     assert markup.count('<svg class="strip"') == 3 * (len(leaderboard_world.METRICS) - 1)  # leep has no number
@@ -223,13 +223,13 @@ def test_the_whole_pool_is_there_without_javascript_and_anchors_are_unique(page,
 
 def test_every_number_of_every_pool_is_in_the_data_with_what_its_picture_needs(page, board):
     embedded = _embedded(page)
-    assert set(embedded) == {leaderboard_data.view_id("starter-v0", pool.name, task)
+    assert set(embedded) == {leaderboard_data.view_id("starter-v1", pool.name, task)
                              for pool in board.pools for task in (MEAN, *board.tasks)}  # fmt: skip
     for result in board.results:
         points = result.points.set_index(["metric", "task", "encoder"])
         effect = result.influence.set_index(["metric", "task", "left_out"])
         for task in (MEAN, *board.tasks):
-            rows = embedded[leaderboard_data.view_id("starter-v0", result.pool.name, task)]
+            rows = embedded[leaderboard_data.view_id("starter-v1", result.pool.name, task)]
             assert {row["metric"] for row in rows} == set(leaderboard_world.METRICS)
             for row in rows:
                 encoders = [row["board"]["encoders"][place][0] for place in row["pool"]["members"]]
@@ -242,7 +242,7 @@ def test_every_number_of_every_pool_is_in_the_data_with_what_its_picture_needs(p
                     if key in effect.index and np.isfinite(effect.loc[key, "tau_w"]):
                         assert row["without"][k] == pytest.approx(effect.loc[key, "tau_w"], rel=1e-3, abs=1e-9)
                         assert row["change"][k] == pytest.approx(effect.loc[key, "change"], rel=1e-3, abs=1e-9)
-    leep = next(row for row in embedded["starter-v0.starter.tissue"] if row["metric"] == "leep")
+    leep = next(row for row in embedded["starter-v1.zoo.tissues"] if row["metric"] == "leep")
     words = {k: [_data(page)["strings"][place] for place in pair] for k, pair in leep["absent"].items()}
     assert list(words.values()) == [["n/a", "no source head"]] * 3
 
@@ -264,11 +264,11 @@ def test_influence_on_the_page_is_that_of_a_pool_fused_anew(board):
 
 def test_hostile_words_stay_text(board):
     encoder = board.rows["encoder"].iloc[0]
-    rows = board.rows.replace({"metric": {"gbc": HOSTILE}, "encoder": {encoder: HOSTILE}, "task": {"tissue": HOSTILE}})
+    rows = board.rows.replace({"metric": {"gbc": HOSTILE}, "encoder": {encoder: HOSTILE}, "task": {"tissues": HOSTILE}})
     rows["title"] = HOSTILE
     rows["reason"] = rows["reason"].where(rows["reason"] == "", HOSTILE)
     rows = rows[rows["metric"].isin([HOSTILE, "grtd", "leep"])].reset_index(drop=True)
-    truth = board.truth.replace({"encoder": {encoder: HOSTILE}, "task": {"tissue": HOSTILE}})
+    truth = board.truth.replace({"encoder": {encoder: HOSTILE}, "task": {"tissues": HOSTILE}})
     pool = Pool(HOSTILE, tuple(sorted(set(rows["encoder"]))))
     hostile = Board(HOSTILE, HOSTILE, rows, truth, (pool,))
     page = leaderboard_page.render([hostile], version=HOSTILE, source="0")
@@ -288,13 +288,13 @@ def _pair(board, tmp_path_factory):
     """A folder whose ground truth holds two protocols, and its boards."""
     truth = pd.concat([leaderboard_world.frozen(board.truth), board.truth])
     folder = leaderboard_world.write(tmp_path_factory.mktemp("pair"), board.rows, truth)
-    return folder, leaderboard.boards(folder, protocol="starter-v0")
+    return folder, leaderboard.boards(folder, protocol="starter-v1")
 
 
 def test_each_protocol_is_a_board_with_all_pools_and_none_mixes_with_another(pair, board):
     folder, (first, second) = pair
-    assert [first.name, second.name] == ["starter-v0", "starter-v0-frozen"]
-    assert [b.name for b in leaderboard.boards(folder, protocol="starter-v0-frozen")] == [second.name, first.name]
+    assert [first.name, second.name] == ["starter-v1", "starter-v1-frozen"]
+    assert [b.name for b in leaderboard.boards(folder, protocol="starter-v1-frozen")] == [second.name, first.name]
     for found in (first, second):
         assert set(found.truth["protocol"]) == {found.protocol} == {found.name}
         assert found.pools == board.pools
@@ -303,8 +303,8 @@ def test_each_protocol_is_a_board_with_all_pools_and_none_mixes_with_another(pai
     scores = [rescore(found.rows, found.truth, pool).set_index(key)["score"].sort_index() for found in (first, second)]
     moved = (scores[0] - scores[1].reindex(scores[0].index)).abs().groupby("metric").max()
     assert list(moved.index[moved > 1e-9]) == ["mean_rank_elsewhere"]  # the one that reads ground truth
-    other = second.truth[second.truth["task"] == "tissue"].groupby("encoder")["value"].mean()
-    assert scores[1]["mean_rank_elsewhere", "subcortical"].to_dict() == other.rank().to_dict()
+    other = second.truth[second.truth["task"] == "tissues"].groupby("encoder")["value"].mean()
+    assert scores[1]["mean_rank_elsewhere", "subcortex"].to_dict() == other.rank().to_dict()
     made = [result_of(found, pool).frame for found in (first, second)]
     assert not np.allclose(made[0]["tau_w"], made[1]["tau_w"], equal_nan=True)
     expected = evaluate(rescore(second.rows, second.truth, pool), second.truth, second.directions, pool=pool)
@@ -325,16 +325,16 @@ def test_pools_that_are_evaluated_in_processes_are_those_evaluated_alone(pair):
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ({"protocol": "starter-v0-frozen"}, ["starter-v0-frozen"]),
-        ({"protocols": ["starter-v0-frozen", "starter-v0"]}, ["starter-v0-frozen", "starter-v0"]),
-        ({}, ["starter-v0", "starter-v0-frozen"]),
+        ({"protocol": "starter-v1-frozen"}, ["starter-v1-frozen"]),
+        ({"protocols": ["starter-v1-frozen", "starter-v1"]}, ["starter-v1-frozen", "starter-v1"]),
+        ({}, ["starter-v1", "starter-v1-frozen"]),
     ],
 )
 def test_a_benchmark_can_name_its_protocols(pair, monkeypatch, facts, expected):
     facts = {"ground_truth": "starter.csv", "title": "t", "pool": "starter", **facts}
     monkeypatch.setattr(leaderboard_boards, "facts_of", lambda name: facts)
     assert leaderboard_boards.protocols(pair[0], "starter") == expected
-    if "starter-v0" not in expected:  # the stored scores that read ground truth are of that protocol
+    if "starter-v1" not in expected:  # the stored scores that read ground truth are of that protocol
         with pytest.raises(InputError, match="scores of mean_rank_elsewhere are not what"):
             leaderboard.boards(pair[0])
     else:
@@ -347,7 +347,7 @@ def test_two_benchmarks_do_not_make_one_board(pair, monkeypatch):
     rows = pair[0] / "results"
     (rows / "start.csv").write_bytes((rows / "starter.csv").read_bytes())
     try:
-        with pytest.raises(InputError, match="two benchmarks make a board starter-v0, starter-v0-frozen"):
+        with pytest.raises(InputError, match="two benchmarks make a board starter-v1, starter-v1-frozen"):
             leaderboard.boards(pair[0])
     finally:
         (rows / "start.csv").unlink()
@@ -368,7 +368,7 @@ def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_p
     scored = board.rows[board.rows["metric"] == "gbc"].drop(columns=["title", "direction", "n_foreground"])
     scored = scored.assign(score=scored["score"] + 1)
     monkeypatch.setattr(score, "score_world", lambda *_, **__: scored)
-    made = SimpleNamespace(name="starter", encoders=board.pools[0].encoders, tasks=board.tasks, pool="starter", seed=0)
+    made = SimpleNamespace(name="starter", encoders=board.pools[0].encoders, tasks=board.tasks, pool="zoo", seed=0)
     monkeypatch.setattr(world, "resolve", lambda _: made)
     config = {
         **CONFIG, "job": {**CONFIG["job"], "metrics": ["gbc"]}, "benchmark": {"ground_truth": "starter.csv"},
@@ -380,7 +380,7 @@ def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_p
     assert moved["gbc"] == pytest.approx(1)
     assert moved.drop("gbc").abs().max() == 0
     with pytest.raises(InputError, match="whole benchmark"):
-        job.update({**config, "tasks": ["tissue"]}, tmp_path)
+        job.update({**config, "tasks": ["tissues"]}, tmp_path)
     with pytest.raises(InputError, match="Did you mean 'gbc'"):
         job.update({**config, "job": {**CONFIG["job"], "metrics": ["gbcc"]}}, tmp_path)
 
@@ -411,12 +411,12 @@ def test_the_short_look_sees_changed_rows_files_and_code(folder, board, tmp_path
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "index.html").write_text("x")
-    (copy / "tables" / "starter-v0.csv").unlink()
+    (copy / "tables" / "starter-v1.csv").unlink()
     assert leaderboard.spot_check(copy) == [
-        "index.html is not the file that manifest.json lists", "tables/starter-v0.csv is absent"
+        "index.html is not the file that manifest.json lists", "tables/starter-v1.csv is absent"
     ]  # fmt: skip
     monkeypatch.setattr(leaderboard, "_heading", lambda result: "other")
-    assert {f"tables/starter-v0-third_party.{kind} differs" for kind in ("md", "tex")} == set(
+    assert {f"tables/starter-v1-third_party.{kind} differs" for kind in ("md", "tex")} == set(
         leaderboard.spot_check(folder)
     )
     rows, truth = leaderboard_world.rows_and_truth(seed=4)

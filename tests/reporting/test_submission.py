@@ -35,7 +35,7 @@ def _sound():
     mine = rows[rows["metric"] == "grtd"].assign(metric="mine", title="Mine", metric_hash=SOURCE)
     control = {task: {row.encoder: row.score - 1.0 for row in part.itertuples()} for task, part in mine.groupby("task")}
     facts = {
-        "format": 1, "benchmark": "starter", "protocol": "starter-v0", "metric": "mine", "source_sha256": SOURCE,
+        "format": 1, "benchmark": "starter", "protocol": "starter-v1", "metric": "mine", "source_sha256": SOURCE,
         "beside": ["gbc"], "environment": submit.environment(), "control": control,
         "claims": claims(mine, truth, leaderboard_world.POOL)["mine"],
     }  # fmt: skip
@@ -114,7 +114,7 @@ def _constant(facts, rows):
         (lambda facts, rows: rows.assign(feature_hash="0" * 64), "feature_hash is not the published one"),
         (lambda facts, rows: rows.assign(label_hash="0" * 64), "label_hash is not the published one"),
         (lambda facts, rows: rows.assign(n_foreground=7), "n_foreground is not the published one"),
-        (lambda facts, rows: rows[rows["task"] == "tissue"], "tasks differ from the published: absent subcortical"),
+        (lambda facts, rows: rows[rows["task"] == "tissues"], "tasks differ from the published: absent subcortex"),
         (lambda facts, rows: rows.assign(pool="0" * 12), "pool 000000000000 is not the benchmark's"),
         (_set("score", 0.25, "gbc"), "value drift of gbc, 1 cell(s)"),
         (_set("score", 0.25), "claimed tau_w on"),
@@ -122,7 +122,7 @@ def _constant(facts, rows):
         (_fact("claims", {}), "claims must name"),
         (_constant, "constant over the encoders"),
         (_better_control, "implausible: true labels score better than permuted ones in 0 of"),
-        (lambda facts, rows: facts["control"].pop("tissue") and None, "control must have one entry"),
+        (lambda facts, rows: facts["control"].pop("tissues") and None, "control must have one entry"),
         (_fact("protocol", "starter-v9"), "protocol is 'starter-v9'"),
         (_fact("beside", []), "beside"),
         (_fact("metric", "other"), "rows hold metrics gbc, mine"),

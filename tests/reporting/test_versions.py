@@ -25,12 +25,12 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.setattr(
         leaderboard, "boards", lambda *a, **k: [Board(**{**vars(b), "pools": b.pools[:1]}) for b in plain(*a, **k)]
     )
-    monkeypatch.setattr(leaderboard, "_drawn", lambda recipes, workers: {"figures/starter-v0.svg": b"<svg/>"})
+    monkeypatch.setattr(leaderboard, "_drawn", lambda recipes, workers: {"figures/starter-v1.svg": b"<svg/>"})
     return tmp_path
 
 
 def test_a_version_holds_everything_is_kept_and_says_what_moved(folder):
-    made = versions.freeze(folder, "v1.0", protocol="starter-v0")
+    made = versions.freeze(folder, "v1.0", protocol="starter-v1")
     assert made == folder / "v1.0"
     lying = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
     stated = json.loads((made / "manifest.json").read_text())
@@ -49,7 +49,7 @@ def test_a_version_holds_everything_is_kept_and_says_what_moved(folder):
     before, _ = leaderboard_world.rows_and_truth()
     rows["score"] = rows["score"].where(rows["metric"] == "gbc", before.loc[rows.index, "score"])
     leaderboard_world.write(folder, rows, leaderboard_world.rows_and_truth()[1])
-    changes = (versions.freeze(folder, "v1.1", protocol="starter-v0") / "CHANGES.md").read_text()
+    changes = (versions.freeze(folder, "v1.1", protocol="starter-v1") / "CHANGES.md").read_text()
     assert "tau_w that moved since v1.0" in changes and "/ gbc: " in changes and "different score" in changes
     assert "/ grtd:" not in changes
     assert versions.names(folder) == ["v1.0", "v1.1"]
@@ -81,32 +81,32 @@ def test_a_link_in_place_of_a_version_is_refused(folder, tmp_path_factory):
 
 
 def test_an_altered_table_is_not_cited(folder):
-    made = versions.freeze(folder, "v1.0", protocol="starter-v0")
-    assert set(versions.table(folder, "starter-v0", "v1.0")["metric"]) == {"grtd", "gbc"}
+    made = versions.freeze(folder, "v1.0", protocol="starter-v1")
+    assert set(versions.table(folder, "starter-v1", "v1.0")["metric"]) == {"grtd", "gbc"}
     with pytest.raises(InputError, match="publishes no board 'other'"):
         versions.table(folder, "other", "v1.0")
     with pytest.raises(InputError, match=r"v3.0 does not exist. Frozen: v1.0"):
-        versions.table(folder, "starter-v0", "v3.0")
-    (made / "tables" / "starter-v0.csv").write_text("task\n")
+        versions.table(folder, "starter-v1", "v3.0")
+    (made / "tables" / "starter-v1.csv").write_text("task\n")
     with pytest.raises(CacheError, match="not the file that its manifest lists"):
-        versions.table(folder, "starter-v0", "v1.0")
+        versions.table(folder, "starter-v1", "v1.0")
 
 
 def test_the_command_cites_a_number_as_the_page_does(folder):
-    made = versions.freeze(folder, "v1.0", protocol="starter-v0")
-    said = cite(folder, "starter-v0", metric="grtd", task="tissue", version="v1.0")
+    made = versions.freeze(folder, "v1.0", protocol="starter-v1")
+    said = cite(folder, "starter-v1", metric="grtd", task="tissues", version="v1.0")
     entry, _, link = said.rpartition("\n")
     page = html.unescape((made / "index.html").read_text())
     # The script sets the page's own entries together; tests/browser compares them.
-    assert link == "leaderboard/v1.0/index.html#starter-v0.starter.tissue.grtd"
-    assert 'id="starter-v0.starter.tissue.grtd"' in page
-    assert "@misc{tebench-v1.0-starter-v0.starter.tissue.grtd," in entry
+    assert link == "leaderboard/v1.0/index.html#starter-v1.zoo.tissues.grtd"
+    assert 'id="starter-v1.zoo.tissues.grtd"' in page
+    assert "@misc{tebench-v1.0-starter-v1.zoo.tissues.grtd," in entry
     assert "version = {v1.0}" in entry and "tau\\_w" in entry
-    assert cite(folder, "starter-v0", version="v1.0").startswith("@misc{tebench-v1.0,")
+    assert cite(folder, "starter-v1", version="v1.0").startswith("@misc{tebench-v1.0,")
     with pytest.raises(InputError, match=r"unknown metric of leaderboard v1.0 'grdt'. Did you mean 'grtd'"):
-        cite(folder, "starter-v0", metric="grdt", version="v1.0")
+        cite(folder, "starter-v1", metric="grdt", version="v1.0")
     with pytest.raises(InputError, match=r"named like v1\.0"):
-        cite(folder, "starter-v0", version="../v1.0")
+        cite(folder, "starter-v1", version="../v1.0")
 
 
 def test_versions_in_the_tree_are_as_they_were_frozen():
@@ -120,7 +120,7 @@ def test_the_check_names_an_altered_version(folder, capsys, monkeypatch):
     monkeypatch.setattr(leaderboard, "differences", lambda *_: [])
     options = {"folder": str(folder), "check": True, "update": False, "metrics": None, "freeze": None}
     with pytest.raises(SystemExit, match="1"):
-        job.run({"job": options, "protocol": {"name": "starter-v0"}, "workers": 1})
+        job.run({"job": options, "protocol": {"name": "starter-v1"}, "workers": 1})
     assert "lies outside" in (said := capsys.readouterr().out) and "frozen version was altered" in said
     with pytest.raises(InputError, match=r"neither with job.update nor with job.freeze"):
-        job.run({"job": {**options, "freeze": "v1.0"}, "protocol": {"name": "starter-v0"}, "workers": 1})
+        job.run({"job": {**options, "freeze": "v1.0"}, "protocol": {"name": "starter-v1"}, "workers": 1})

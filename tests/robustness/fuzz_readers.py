@@ -504,7 +504,7 @@ def _protocol():
     def sound(folder: Path) -> list[bytes]:
         from importlib.resources import files
 
-        return [(files("tebench.conf") / "protocol" / "starter-v0.yaml").read_bytes()]
+        return [(files("tebench.conf") / "protocol" / "starter-v1.yaml").read_bytes()]
 
     return read, sound
 
@@ -537,7 +537,7 @@ def _command_line():
     def sound(folder: Path) -> list[bytes]:
         lines = [
             ["metric=[lbtc,logme]", "metric.options.lbtc.k=3", "stages=encoder[-1]", "seed=1"],
-            ["job=extract", "encoders=[deepbet]", "tasks=[tissue]", "device=cpu"], ["metric=all", "workers=2"],
+            ["job=extract", "encoders=[deepbet]", "tasks=[tissues]", "device=cpu"], ["metric=all", "workers=2"],
             ["job=finetune", "protocol.steps=10", "job.seeds=[0,1]"], ["cite", "metric=lbtc"],
             ["benchmark.window=null"],
         ]  # fmt: skip

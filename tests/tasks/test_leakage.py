@@ -69,3 +69,21 @@ def test_tables(tmp_path):
     )
     with pytest.raises(InputError, match=r"\.md or \.csv"):
         leakage.write(frame, tmp_path / "a.txt")
+
+
+def test_leaked_encoders_leave_the_pool_on_request(monkeypatch):
+    from tebench import world
+    from tebench.encoders import catalogue as zoo
+
+    assert world._without_leaked(zoo.names(), catalogue.names(), "drop") == zoo.names()
+    facts = zoo.facts
+    monkeypatch.setattr(
+        zoo, "facts", lambda name: replace(facts(name), images=("pyradiomics:lung2",) * (name == "ssl_mae"))
+    )
+    assert world._without_leaked(["deepbet", "ssl_mae"], ["lungs"], "keep") == ["deepbet", "ssl_mae"]
+    assert world._without_leaked(["deepbet", "ssl_mae"], ["lungs"], "drop") == ["deepbet"]
+    assert world._without_leaked(["deepbet", "ssl_mae"], ["lobes"], "drop") == ["deepbet", "ssl_mae"]
+    with pytest.raises(InputError, match="leaves no encoder"):
+        world._without_leaked(["ssl_mae"], ["lungs"], "drop")
+    with pytest.raises(InputError, match="keep or drop"):
+        world._without_leaked(["ssl_mae"], ["lungs"], "away")

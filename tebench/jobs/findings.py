@@ -1,0 +1,26 @@
+"""job=findings: write docs/findings.md, what the published rows of a benchmark show and cannot show."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from tebench import storage
+
+
+def run(config: dict) -> None:
+    """Read the boards, count, write the page."""
+    from tebench.findings import page
+    from tebench.reporting import leaderboard_boards
+    from tebench.world import published
+
+    name = published(config)["benchmark"]["name"]
+    job = config["job"]
+    leaderboard = (
+        Path(job["leaderboard"]).expanduser() if job["leaderboard"] else Path(str(files("tebench.leaderboard")))
+    )
+    protocols = leaderboard_boards.protocols(leaderboard, name, first=config["protocol"]["name"])
+    boards = [leaderboard_boards.read(leaderboard, name, protocol=one) for one in protocols]
+    path = storage.make_folder(Path(job["folder"])) / "findings.md"
+    storage.write_text(path, page.page(boards))
+    print(path)
