@@ -68,8 +68,8 @@ def _instrument(boards) -> list[str]:
         lines += [
             f"**`{board.protocol}`**: {len(encoders)} encoders, {found['n_seeds'].iloc[0]} seeds, "
             f"{len(board.truth)} fine-tuning runs. Reliability (intraclass correlation of the mean over seeds) is "
-            f"above .8 on {high} of {len(found)} tasks; {usable} can rank (reliability at least {RELIABILITY:g}, no run at "
-            "the floor)" + (f"; kept out of means: {', '.join(low)}" if low else "") + ".",
+            f"above .8 on {high} of {len(found)} tasks; {usable} can rank (reliability at least {RELIABILITY:g}, no "
+            "run at the floor)" + (f"; kept out of means: {', '.join(low)}" if low else "") + ".",
             "",
             "| task | mean Dice | SD between encoders | SD between seeds | reliability | noise ceiling of tau_w |",
             "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -276,11 +276,11 @@ def _limits(boards) -> list[str]:
     board = boards[0]
     tasks = len(board.tasks)
     return [
-        f"- **Other encoders.** {len(board.pools[0])} small encoders of three shapes (at most 2.1 M parameters), eleven "
-        "of them pre-trained here for minutes, on a handful of images. Intervals cover repeated measurement of these "
-        "encoders, not others; chance says how far an order of this many encoders can be luck.",
+        f"- **Other encoders.** {len(board.pools[0])} small encoders of three shapes (at most 2.1 M parameters), "
+        "eleven of them pre-trained here for minutes, on a handful of images. Intervals cover repeated measurement of "
+        "these encoders, not others; chance says how far an order of this many encoders can be luck.",
         f"- **Other tasks.** {tasks} tasks from a few real images: most are population averages (n = 1 image each), "
-        "the further cases are virtual subjects simulated from them; labels come from atlases or are derived. Tasks share "
+        "further cases are virtual subjects simulated from them; labels come from atlases or are derived. Tasks share "
         "images, so they are not independent.",
         "- **Long training.** 64 steps of all weights or 80 of the decoder: what an encoder gives early. Random "
         "encoders lose small classes in so few steps. Longer training was not measured.",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tebench import registry
 from tebench.errors import TebenchError
 from tebench.evaluation import evaluate
 from tebench.reporting import leaderboard_boards, leaderboard_rows, submission
@@ -180,7 +181,10 @@ def _plausible(facts, rows, board) -> tuple[list[str], list[str]]:
     """With permuted labels a metric that reads labels must score lower than with true ones."""
     own, control = rows[rows["metric"] == facts["metric"]], facts["control"]
     if not control:
-        return [], ["no control: the metric is said to read no labels"]
+        known = registry.load().get(facts["metric"])
+        if known is None or known.reads in ("facts", "elsewhere"):
+            return [], ["no control: the metric is said to read no labels"]
+        return [f"no control, although the metric reads labels ({known.reads}): make the file with job=submit"], []
     have = own[own["status"] == "ok"]
     cells = {(row.task, row.encoder): row.score for row in have.itertuples()}
     wanted = set(itertools.product(sorted(set(own["task"])), sorted(set(own["encoder"]))))

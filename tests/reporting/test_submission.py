@@ -225,3 +225,17 @@ def test_the_control_permutes_labels_within_each_case_only():
     assert (labels == np.arange(n)).all() and not (made == labels).all()
     for k in (0, 1):
         assert sorted(made[case == k]) == labels[case == k].tolist()
+
+
+def test_a_metric_known_to_read_labels_needs_a_control(check, monkeypatch):
+    from tebench import registry
+    from tebench.reporting import validation
+
+    without = _fact("control", {})
+    assert check(without).sound  # unknown here: only noted
+    assert any("no control" in note for note in check(without).notes)
+    known = registry.load()
+    monkeypatch.setattr(validation.registry, "load", lambda: known | {"mine": known["grtd"]})
+    assert any("although the metric reads labels" in problem for problem in check(without).problems)
+    monkeypatch.setattr(validation.registry, "load", lambda: known | {"mine": known["random"]})
+    assert check(without).sound
