@@ -30,7 +30,7 @@ def main() -> None:
     """Entry point of `tebench` and `python -m tebench`."""
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
-        print(help_text())
+        _help(arguments)
         return
     if "--version" in arguments:
         from tebench import __version__
@@ -54,6 +54,19 @@ def main() -> None:
         _sweep(start)
     else:
         start()
+
+
+def _help(arguments: list[str]) -> None:
+    """Print the help, with the metrics of plugins=[...] among the others; a reader that goes early is no error."""
+    from tebench.options import load_named_plugins
+
+    try:
+        load_named_plugins(arguments)
+        print(help_text(), flush=True)
+    except TebenchError as error:
+        _stop(error)
+    except BrokenPipeError:  # tebench --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sweep(start) -> None:

@@ -57,6 +57,12 @@ def store_metrics() -> None:
         store.store(group="metric", name=name, node=several)
 
 
+def load_named_plugins(arguments: list[str]) -> None:
+    """Register the metrics of the files that plugins=[...] names on the command line."""
+    plugins = [a.split("=", 1)[1] for a in arguments if a.lstrip("+").startswith("plugins=")]
+    load_plugins([item for value in plugins for item in split_list(value)])
+
+
 def prepare(arguments: list[str]) -> list[str]:
     """Load plugins, check the names that the command line uses, and rewrite `metric=[a,b]`.
 
@@ -65,8 +71,7 @@ def prepare(arguments: list[str]) -> list[str]:
     `metric=several metric.names=[a,b]`.
     """
     arguments = own_options(arguments)
-    plugins = [a.split("=", 1)[1] for a in arguments if a.lstrip("+").startswith("plugins=")]
-    load_plugins([item for value in plugins for item in split_list(value)])
+    load_named_plugins(arguments)
     known = {**{name: None for name in load()}, "all": None}
     ready = []
     for argument in arguments:

@@ -117,3 +117,18 @@ def test_check_job_says_pass_and_fail_by_exit_code(tmp_path):
     done = tebench("job=check", "metric=wrong", "plugins=[wrong.py]", cwd=tmp_path)
     assert done.returncode == 1
     assert re.search(r"fail +finite float .*outside its declared range \[0, 1\]", done.stdout)
+
+
+def test_help_lists_the_metrics_of_plugins_and_bears_a_closed_pipe(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from tebench import metric\n"
+        "@metric(name='helped', title='H', paper='arXiv:0000.00000', direction='up', range=(0.0, 1.0), reads='matrix',\n"
+        "        cost='linear', invariances=())\n"
+        "def helped(features, labels) -> float:\n"
+        "    'A number.'\n"
+        "    return 0.5\n"
+    )
+    assert "  helped " in tebench("--help", "plugins=[mine.py]", cwd=tmp_path).stdout
+    pipe = f"{sys.executable} -m tebench --help | head -1"
+    done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.startswith("tebench:") and done.stderr == ""

@@ -50,7 +50,7 @@ def html(frame, *, title: str = "", titles=None, groups=None) -> str:
 
 
 def latex(frame, *, title: str = "", titles=None, groups=None, label: str = "tab:correlation") -> str:
-    r"""A booktabs table float (needs \usepackage{booktabs}); intervals small beside each number.
+    r"""A booktabs table float (needs \usepackage{booktabs,graphicx}); intervals small beside each number.
 
     A `\resizebox` keeps many tasks within the text; the reasons follow as comments, so that they travel along.
     """
@@ -78,6 +78,7 @@ def latex(frame, *, title: str = "", titles=None, groups=None, label: str = "tab
     )
     return "\n".join(
         [
+            r"% needs \usepackage{booktabs,graphicx}",
             *[f"% {note}" for note in _one_line([*summary.notes, *summary.legend])],
             r"\begin{table}[t]", r"\centering", rf"\caption{{{caption}}}", rf"\label{{{_label(label)}}}",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",

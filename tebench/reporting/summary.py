@@ -183,6 +183,8 @@ def _legend(frame, grouped: bool) -> list[str]:
         "Bold: best of its column, and p < .05 after Holm over the metrics.",
         "noise ceiling: tau_w of one part of the ground-truth seeds against the rest.  regret: in Dice points.",
     ]
+    if (frame["low"] == frame["high"]).any():
+        lines.append("An interval without width: no draw changed the order; the next ground truth may all the same.")
     if (marks == "unreliable").any():
         lines.append("( ): task cannot tell encoders apart reliably; kept out of the mean.")
     if (marks == "incomplete").any():
