@@ -96,13 +96,13 @@ def graded(board: Board) -> pd.DataFrame:
 
     Columns: metric ("" is Dice), task, tau_w. Tasks where a metric has no number, or one value, are absent.
     """
+    if not set(GRADED) <= set(board.rows["encoder"]):
+        return pd.DataFrame(columns=["metric", "task", "tau_w"])
     expected, rows = np.arange(len(GRADED), 0, -1.0), []
     for task in board.tasks:
         dice = board.truth[board.truth["task"] == task].groupby("encoder")["value"].mean().reindex(list(GRADED))
         rows.append(("", task, weighted_tau(dice.to_numpy(), expected)))
     pool = Pool("graded family", GRADED)
-    if not set(GRADED) <= set(board.rows["encoder"]):
-        return pd.DataFrame(columns=["metric", "task", "tau_w"])
     scores = rescore(board.rows, board.truth, pool)
     for (metric, task), part in scores[scores["status"] == "ok"].groupby(["metric", "task"]):
         values = part.groupby("encoder")["score"].mean().reindex(list(GRADED)).to_numpy(float)
