@@ -1,8 +1,9 @@
-"""Ctrl-C and worker processes: the parent alone answers it."""
+"""Worker processes: the parent alone answers Ctrl-C, and none outlives it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 
@@ -22,3 +23,21 @@ def deaf_children():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def end_with_parent() -> None:
+    """In a worker process: end at once when the process that started it is gone, also by kill -9.
+
+    A pool's worker would otherwise wait for its next job for ever. Files are written beside and renamed, and locks end
+    with their process, so any moment is right.
+    """
+    import multiprocessing
+    from multiprocessing import connection
+
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tebench.cells import POOL_LEVEL, Request, cell_path, compute, read_cell, read_failed, write_cell
-from tebench.interrupts import deaf_children
+from tebench.interrupts import deaf_children, end_with_parent
 from tebench.view import FeatureView
 
 
@@ -57,7 +57,8 @@ def _each(jobs: list, workers: int, bar):
 
 
 def _one_thread() -> None:
-    """A worker computes on one thread (a shared machine spins otherwise) and leaves Ctrl-C to its parent."""
+    """A worker computes on one thread (a shared machine spins otherwise), leaves Ctrl-C to its parent, ends with it."""
+    end_with_parent()
     import os
     import signal
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from tebench import storage
 from tebench.encoders.base import NORMALISATIONS, EncoderFacts, InputSpec, Stage
+from tebench.encoders.bounded import MOST_VOXELS, bounded
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.network import Encoder
 from tebench.encoders.reading import Reading, n_parameters
@@ -145,10 +146,14 @@ def read(content: dict, path: Path, name: str, plan: dict) -> Reading:
     if kind != "SegResNet" and "spatial_dims" not in arguments:
         arguments = {**arguments, "spatial_dims": 3}
     notes: list[str] = []
-    network = _network(kind, arguments, where).to("meta")  # MONAI's constructors need real numbers
+    raw = next((content[key] for key in STATES if isinstance(content.get(key), dict)), content)
+    given = unwrapped(raw)
+    with bounded(given.values()):  # MONAI's constructors need real numbers; what they make is let go at once
+        network = _network(kind, arguments, where)
+    network = network.to("meta")
     body = _body(network, kind)
     keep = _encoder_keys(network, kind)
-    weights = _matched(content, network, keep, path, notes)
+    weights = _matched(given, network, keep, path, notes)
     channels = int(arguments.get("in_channels", 1))
     patch, spacing, normalisation = _input(plan.get("input") or {}, where, notes)
     stages = _probe(body.eval(), channels, patch, where)
@@ -179,10 +184,9 @@ def _encoder_keys(network: nn.Module, kind: str) -> set[str]:
     return {key for key in network.state_dict() if key.startswith(roots)}
 
 
-def _matched(content: dict, network: nn.Module, keep: set[str], path: Path, notes: list[str]) -> dict:
+def _matched(weights: dict, network: nn.Module, keep: set[str], path: Path, notes: list[str]) -> dict:
     """The file's tensors under the network's names; each must have its place, no encoder weight may be missing."""
-    raw = next((content[key] for key in STATES if isinstance(content.get(key), dict)), content)
-    weights, own = unwrapped(raw), network.state_dict()
+    own = network.state_dict()
     for prefix in ("", "network.", "net.", "model.", "_model."):
         stripped = {key.removeprefix(prefix): value for key, value in weights.items()}
         if keep <= set(stripped):
@@ -198,6 +202,8 @@ def _matched(content: dict, network: nn.Module, keep: set[str], path: Path, note
 
 
 def _input(given: dict, where: str, notes: list[str]):
+    if not isinstance(given, dict):
+        raise InputError(f"{where}: input must hold named values, got {given!r}.")
     for key in given:
         if key not in _INPUT:
             raise unknown_name(f"key of input in {where}", key, _INPUT)
@@ -206,11 +212,18 @@ def _input(given: dict, where: str, notes: list[str]):
     if patch is None:
         patch = (96, 96, 96)
         notes.append("no patch stated: 96 voxels along each axis")
-    if len(patch) != 3 or any(not isinstance(size, int) or size < 1 for size in patch):
-        raise InputError(f"{where}: input.patch must be three positive integers, got {patch!r}.")
+    whole = isinstance(patch, list | tuple) and all(type(size) is int and size > 0 for size in patch)
+    if not whole or len(patch) != 3 or math.prod(patch) > MOST_VOXELS:
+        raise InputError(
+            f"{where}: input.patch must be three positive integers, at most {MOST_VOXELS} voxels, got {patch!r}."
+        )
     if spacing is None:
         notes.append("no spacing stated: the task's own is used")
-    elif len(spacing) != 3 or not all(math.isfinite(mm) and mm > 0 for mm in spacing):
+    elif not (
+        isinstance(spacing, list | tuple)
+        and len(spacing) == 3
+        and all(type(mm) in (int, float) and math.isfinite(mm) and mm > 0 for mm in spacing)
+    ):
         raise InputError(f"{where}: input.spacing must be three positive mm or null, got {spacing!r}.")
     if normalisation is None:
         normalisation = "zscore"

@@ -15,6 +15,7 @@ import torch
 
 from tebench.encoders import primus, resenc
 from tebench.encoders.base import EncoderFacts, InputSpec
+from tebench.encoders.bounded import MOST_VOXELS
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.reading import Reading, n_parameters
 from tebench.encoders.weights import beside, check_finite, compare, fill, nearest, unwrapped
@@ -315,8 +316,11 @@ def _patch(plan: dict, configuration: dict, axes, divisor: int, path: Path, note
     if stated is None:
         notes.append("no patch size in the plan: 160 voxels along each axis")
         stated = [160, 160, 160]
-    if len(stated) != 3 or any(int(size) < 1 for size in stated):
-        raise InputError(f"checkpoint {path}: the patch size must be three positive integers, got {stated!r}.")
+    if len(stated) != 3 or any(int(size) < 1 for size in stated) or math.prod(map(int, stated)) > MOST_VOXELS:
+        raise InputError(
+            f"checkpoint {path}: the patch size must be three positive integers, at most {MOST_VOXELS} voxels, "
+            f"got {stated!r}."
+        )
     patch = tuple(-(-int(size) // divisor) * divisor for size in stated)
     if patch != tuple(stated):
         notes.append(f"patch size {list(stated)} raised to {list(patch)}, multiples of {divisor}")

@@ -35,7 +35,7 @@ def read(path: Path) -> dict:
     if path.suffix == ".safetensors" or start[8:9] == b"{":
         return _safetensors(path)
     if start[:4] == b"PK\x03\x04":
-        _refuse_torchscript(path)
+        _check_archive(path)
     elif start[:1] == b"\x80" and start[1:2] > b"\x02":  # torch.save writes protocol 2
         raise InputError(
             f"checkpoint {path} is a plain pickle (protocol {start[1]}), no file of torch.save: refused and not "
@@ -59,10 +59,12 @@ def _safetensors(path: Path) -> dict:
         raise InputError(f"checkpoint {path} is truncated or not a safetensors file ({error}).") from error
 
 
-def _refuse_torchscript(path: Path) -> None:
+def _check_archive(path: Path) -> None:
+    """Refuse TorchScript, and an archive of which a part does not fit its CRC-32: torch itself does not look at it."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            wrong = [name for name in names if not _is_whole(archive, name)]
     except Exception as error:  # a damaged listing fails as BadZipFile, or in decoding names, or in its versions
         raise _damaged(path, error) from error
     if any(name.endswith("constants.pkl") or "/code/" in name for name in names):
@@ -70,6 +72,20 @@ def _refuse_torchscript(path: Path) -> None:
             f"checkpoint {path} is a TorchScript archive: it carries program code beside its weights, and a traced "
             "graph does not give encoder stages by name. Save the network's state_dict() instead."
         )
+    if len(wrong) == len(names):
+        log.warning("checkpoint %s was saved without checksums: a changed byte in it would not be seen.", path)
+    elif wrong:
+        raise _damaged(path, f"{wrong[0]} does not fit its checksum")
+
+
+def _is_whole(archive: zipfile.ZipFile, name: str) -> bool:
+    try:
+        with archive.open(name) as part:
+            while part.read(2**20):
+                pass
+    except zipfile.BadZipFile:
+        return False
+    return True
 
 
 def _torch(path: Path, *, mapped: bool):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tebench import failures, storage
-from tebench.errors import InputError
+from tebench.errors import CacheError, InputError
 from tebench.features import cache as feature_cache
 from tebench.features import gather, windows
 from tebench.features.partial import PartialFeatures, assemble, clear_left
@@ -81,6 +81,7 @@ def extract(
         # Another process may have finished it while this one waited for the lock.
         if not feature_cache.is_valid(folder, key, warn=False):
             log.info("extracting %s", name)
+            _say_changed(folder, parts)
             with failures.recorded(failure, cell):
                 _Extraction(task, _build(encoder), sample, parts, device).run(folder, key, progress)
     return folder
@@ -186,6 +187,20 @@ def _check(task: Task, sample: Sample) -> None:
     strange = sorted(set(sample.case_ids) - set(task.cases))
     if strange:
         raise InputError(f"the sample holds cases that task {task.name!r} does not have: {', '.join(strange)}.")
+
+
+def _say_changed(folder: Path, parts: dict) -> None:
+    """A weight file of the user's carries no hash that somebody stated: that it changed shows in older features."""
+    for other in sorted(folder.parent.glob("[0-9a-f]*/" + feature_cache.MANIFEST)):
+        with contextlib.suppress(CacheError):
+            was = feature_cache.manifest(other.parent)["made_from"]
+            if was != parts and {**was, "encoder_fingerprint": parts["encoder_fingerprint"]} == parts:
+                log.warning(
+                    "encoder %r is another than when %s was made: its weights, the file beside them or its code "
+                    "changed. Its features are made anew and the old ones kept; if you changed nothing, compare its "
+                    "file with the place it came from.", parts["encoder"], other.parent,
+                )  # fmt: skip
+                return
 
 
 def _name(encoder) -> str:

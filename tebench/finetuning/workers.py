@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tebench import failures
 from tebench.finetuning.cell import Run, execute_run
-from tebench.interrupts import deaf_children
+from tebench.interrupts import deaf_children, end_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -92,24 +92,18 @@ def _worker(runs, messages, sources, device, every) -> None:
 
     # Ctrl-C reaches the whole group: the parent ends its workers, which lose at most the steps since a checkpoint.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()  # one that waits for a run would otherwise wait for ever
     import torch
 
     from tebench.features.grid import keep_freed_memory
 
     keep_freed_memory()
     torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-
-    def tell(name: str, step: int) -> None:
-        if not parent.is_alive():
-            messages.cancel_join_thread()  # nobody reads any more
-            raise SystemExit("the process that started this worker is gone")
-        messages.put(("step", name, step))
 
     while (run := runs.get()) is not None:
         messages.put(("start", run.name, multiprocessing.current_process().name))
         try:
-            execute_run(run, sources, device, every, lambda step, run=run: tell(run.name, step))
+            execute_run(run, sources, device, every, lambda step, run=run: messages.put(("step", run.name, step)))
         except Exception as error:
             messages.put(("failed", run.name, (traceback.format_exc(), failures.transient(error))))
         else:

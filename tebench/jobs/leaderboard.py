@@ -76,7 +76,7 @@ def update(config: dict, folder: Path) -> Path:
     if path.exists():
         rows = pd.concat([_kept(leaderboard_rows.read(path), wanted, known, folder), rows], ignore_index=True)
     text = leaderboard_rows.text(rows)
-    if found := leaderboard_rows.problems(text):
+    if found := leaderboard_rows.problems(text, leaderboard_rows.most_rows(world.name)):
         raise InputError("the scores are not fit for the leaderboard:\n  " + "\n  ".join(found[:20]))
     storage.write_text(path, text)
     return path

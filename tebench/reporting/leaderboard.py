@@ -17,6 +17,7 @@ from pathlib import Path
 from tebench import storage
 from tebench.errors import CacheError, InputError
 from tebench.evaluation.arrays import MEAN
+from tebench.interrupts import end_with_parent
 from tebench.reporting import citation, figures, figures_slopes, formats, leaderboard_page, style
 from tebench.reporting.leaderboard_boards import Board, Result, evaluate_all, result_of
 from tebench.reporting.leaderboard_boards import read_all as boards
@@ -201,7 +202,8 @@ def _drawn(recipes: list[tuple[str, partial]], workers: int) -> dict[str, bytes]
     if workers < 2 or len(recipes) < 2:
         parts = [_draw(*recipe) for recipe in recipes]
     else:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as executor:
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as executor:
             parts = list(executor.map(_draw, *zip(*recipes, strict=True)))
     return {name: data for part in parts for name, data in part.items()}
 

@@ -21,6 +21,7 @@ from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.compare import rank_groups
 from tebench.evaluation.influence import influence
 from tebench.evaluation.pools import Pool
+from tebench.interrupts import end_with_parent
 from tebench.reporting import leaderboard_rows
 from tebench.reporting.leaderboard_pools import rescore, stale
 from tebench.reporting.style import Look
@@ -169,7 +170,7 @@ def evaluate_all(boards: list[Board], workers: int = 1) -> None:
     # Forked, so that metrics of plugins are known there; large pools go first, so that none is left over at the end.
     order = sorted(range(len(wanted)), key=lambda index: -len(wanted[index][1]))
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(workers, len(wanted)), mp_context=context) as executor:
+    with ProcessPoolExecutor(min(workers, len(wanted)), mp_context=context, initializer=end_with_parent) as executor:
         futures = {index: executor.submit(_without_board, *wanted[index]) for index in order}
         made = [futures[index].result() for index in range(len(wanted))]
     for board in boards:

@@ -22,7 +22,8 @@ versions         JSON: library versions
 pool             id of the pool a pool-level score was made for, else empty
 ================ ====================================================================================================
 
-Rows are data from anyone: `problems` says everything that is wrong with them before anything reads on.
+Rows are data from anyone: `problems` says everything that is wrong with them before anything reads on. More than
+MOST_ROWS rows are refused, unless conf/benchmark/NAME.yaml states `most_rows`: encoders x tasks x metrics x seeds.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -48,19 +51,36 @@ KEY = ["task", "encoder", "metric", "seed"]
 JSON = ("parameters", "components", "versions")
 HASHES = ("feature_hash", "label_hash", "metric_hash")
 MOST_BYTES, MOST_ROWS, LONGEST = 50_000_000, 200_000, 20_000
+ROW_BYTES = 1000  # for each row that a benchmark states; those of the starter benchmark have 500
+MOST_SAID = 400
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _METRIC = re.compile(r"[a-z0-9_]{1,60}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _POOL = re.compile(r"([0-9a-f]{12})?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SHOWN = 6
+_CHECKED = ("title", "direction", "parameters", "stages", "label_hash", "n_foreground", "feature_hash")
+
+
+def most_rows(benchmark: str) -> int:
+    """How many rows this benchmark may have: what its conf/benchmark/NAME.yaml states, else MOST_ROWS."""
+    from omegaconf import OmegaConf
+
+    path = files("tebench.conf") / "benchmark" / f"{benchmark}.yaml"
+    if not (_NAME.fullmatch(benchmark) and path.is_file()):
+        return MOST_ROWS
+    stated = OmegaConf.create(path.read_text(encoding="utf-8")).get("most_rows")
+    if stated is not None and (type(stated) is not int or stated < 1):
+        raise InputError(f"conf/benchmark/{benchmark}.yaml: most_rows must be a whole number >= 1, got {stated!r}.")
+    return max(MOST_ROWS, stated or 0)
 
 
 def read(path: Path) -> pd.DataFrame:
     """The checked rows of one file; parameters, components and versions as objects, numbers as numbers."""
     path = Path(path)
-    text = read_text(path)
-    if found := problems(text):
+    most = most_rows(path.stem)
+    text = read_text(path, most)
+    if found := problems(text, most):
         more = f"\n  and {len(found) - 20} more" if len(found) > 20 else ""
         raise InputError(f"{path} is not a file of leaderboard rows:\n  " + "\n  ".join(found[:20]) + more)
     return frame_of(text)
@@ -68,9 +88,12 @@ def read(path: Path) -> pd.DataFrame:
 
 def frame_of(text: str) -> pd.DataFrame:
     """Rows in which `problems` found nothing, as a frame."""
-    frame = pd.DataFrame(_split(text)[1:], columns=list(COLUMNS))
+    same: dict[str, str] = {}  # most cells of a column hold the same words: each is kept once
+    rows = ([same.setdefault(cell, cell) for cell in line] for line in itertools.islice(_split(text), 1, None))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     for name in JSON:
-        frame[name] = [json.loads(value) for value in frame[name]]
+        values = {value: json.loads(value) for value in set(frame[name])} if name != "components" else None
+        frame[name] = [values[value] if values else json.loads(value) for value in frame[name]]
     for name in ("score", "seconds", "peak_mb"):
         frame[name] = [float(value) if value else math.nan for value in frame[name]]
     for name in ("seed", "n_foreground"):
@@ -78,12 +101,16 @@ def frame_of(text: str) -> pd.DataFrame:
     return frame
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, most: int | None = None) -> str:
     """The text of a file that may come from anyone; too large, not UTF-8 or absent is an InputError."""
+    limit = MOST_BYTES if most is None or most <= MOST_ROWS else most * ROW_BYTES
     try:
         size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise InputError(f"{path} has {size} bytes; rows are refused above {MOST_BYTES}.")
+        if size > limit:
+            raise InputError(
+                f"{path} has {size} bytes; rows are refused above {limit}. A benchmark of more than {MOST_ROWS} rows "
+                f"states most_rows in conf/benchmark/{path.stem}.yaml."
+            )
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -114,33 +141,46 @@ def _spell(name: str, value) -> str:
     return "'" + value if value.startswith(_FORMULA) else value
 
 
-def problems(content: str) -> list[str]:
-    """Everything that is wrong with the text of a file of rows, in words; empty when it is sound."""
+def problems(content: str, most: int | None = None) -> list[str]:
+    """Everything that is wrong with the text of a file of rows, in words; empty when it is sound.
+
+    most: rows that are read, see `most_rows`. Of a file with many faults the first MOST_SAID are said.
+    """
     try:
-        lines = _split(content)
+        return _problems(_split(content), MOST_ROWS if most is None else most)
     except csv.Error as error:
         return [f"not CSV: {error}"]
-    if not lines or tuple(lines[0]) != COLUMNS:
-        absent = [name for name in COLUMNS if not lines or name not in lines[0]]
+
+
+def _problems(lines: Iterator[list[str]], most: int) -> list[str]:
+    """Row by row: what only the whole shows needs a few short words of each."""
+    head = next(lines, None)
+    if head is None or tuple(head) != COLUMNS:
+        absent = [name for name in COLUMNS if not head or name not in head]
         said = f"absent: {', '.join(absent)}; " if absent else ""
         return [f"the first line must name the columns ({said}expected {','.join(COLUMNS)})"]
-    if len(lines) == 1:
+    found, kept, same = [], [], {}
+    for number, line in enumerate(lines, 2):
+        if number - 1 > most:
+            return [f"more than {most} rows; at most {most} are read"]
+        if len(line) != len(COLUMNS):
+            found.append(f"line {number}: {len(line)} cells, expected {len(COLUMNS)}")
+        else:
+            row = dict(zip(COLUMNS, line, strict=True))
+            found += [f"line {number}: {what}" for what in _row_problems(row)]
+            kept.append([same.setdefault(row[name], row[name]) for name in (*KEY, *_CHECKED)])
+        if len(found) >= MOST_SAID:
+            return found[:MOST_SAID]
+    if not (kept or found):
         return ["no rows"]
-    if len(lines) - 1 > MOST_ROWS:
-        return [f"{len(lines) - 1} rows; at most {MOST_ROWS} are read"]
-    found = [f"line {n}: {len(line)} cells, expected {len(COLUMNS)}" for n, line in enumerate(lines[1:], 2)
-             if len(line) != len(COLUMNS)]  # fmt: skip
-    if found:
-        return found[:50]
-    rows = [dict(zip(COLUMNS, line, strict=True)) for line in lines[1:]]
-    for number, row in enumerate(rows, 2):
-        found += [f"line {number}: {what}" for what in _row_problems(row)]
-    return found or _table_problems(pd.DataFrame(rows))
+    return found or _table_problems(pd.DataFrame(kept, columns=[*KEY, *_CHECKED]))
 
 
-def _split(content: str) -> list[list[str]]:
+def _split(content: str) -> Iterator[list[str]]:
     csv.field_size_limit(LONGEST * 10)
-    return [line for line in csv.reader(io.StringIO(content, newline=""), strict=True) if line]
+    # A pass over the text itself: io.StringIO would copy it at four bytes a character.
+    lines = (found.group() for found in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", content))
+    return (line for line in csv.reader(lines, strict=True) if line)
 
 
 def _row_problems(row: dict) -> list[str]:

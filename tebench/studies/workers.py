@@ -31,10 +31,13 @@ def each(function, jobs: list, workers: int, description: str, progress: bool) -
 
 
 def _one_thread() -> None:
-    """A worker computes on one thread (a shared machine spins otherwise) and leaves Ctrl-C to its parent."""
+    """A worker computes on one thread (a shared machine spins otherwise), leaves Ctrl-C to its parent, ends with it."""
     import signal
 
     import torch
 
+    from tebench.interrupts import end_with_parent
+
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)

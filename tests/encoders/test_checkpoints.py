@@ -12,6 +12,7 @@ from checkpoint_files import patch, primus_content, resenc_content, resenc_netwo
 from tebench.encoders import catalogue, checkpoints, plugins
 from tebench.encoders.checkpoints import describe, open_checkpoint
 from tebench.encoders.network import Encoder
+from tebench.encoders.weights import read
 from tebench.errors import InputError, UnknownNameError
 
 
@@ -214,3 +215,26 @@ def test_describe_sees_a_file_that_was_replaced(tmp_path):
     assert describe(path).facts.architecture == "ResEncL"
     save(tmp_path, primus_content())
     assert describe(path).facts.architecture == "PrimusM"
+
+
+def test_a_changed_byte_in_an_archive_is_refused(tmp_path):
+    """Found: torch reads past the checksums of its own files, and one flipped bit of a weight went unseen."""
+    weights = torch.arange(1000.0)
+    torch.save({"a": weights, "b": torch.zeros(3)}, tmp_path / "one.pth")
+    data = bytearray((tmp_path / "one.pth").read_bytes())
+    data[data.index(weights[500:502].numpy().tobytes()) + 2] ^= 1
+    (tmp_path / "one.pth").write_bytes(data)
+    with pytest.raises(InputError, match=r"one\.pth is truncated, damaged .*data/0 does not fit its checksum"):
+        read(tmp_path / "one.pth")
+
+
+def test_an_archive_saved_without_checksums_is_read_and_said(tmp_path, caplog):
+    if not hasattr(torch.serialization, "set_crc32_options"):  # torch 2.4 and 2.5 write them always
+        return
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.ones(3)}, tmp_path / "one.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert torch.equal(read(tmp_path / "one.pth")["a"], torch.ones(3))
+    assert "was saved without checksums" in caplog.text

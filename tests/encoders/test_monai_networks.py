@@ -190,3 +190,31 @@ def test_unreadable_words_and_channels(tmp_path):
 def test_the_words_beside_enter_the_fingerprint(tmp_path):
     first = checkpoints.fingerprint(write(tmp_path, "SegResNet"))
     assert checkpoints.fingerprint(write(tmp_path, "SegResNet", input={"patch": [32, 32, 32]})) != first
+
+
+@pytest.mark.parametrize("kind, change", [("UNet", {"num_res_units": 10**9}), ("UNet", {"kernel_size": 2001}),
+                                          ("DynUNet", {"filters": [10**5] * 4}),
+                                          ("SwinUNETR", {"depths": [10**9, 1, 1, 1]}),
+                                          ("SwinUNETR", {"window_size": 500})])  # fmt: skip
+def test_words_that_would_fill_the_memory_are_refused(tmp_path, kind, change):
+    """Found: MONAI allocated what a side file asked for before any weight was compared."""
+    path = write(tmp_path, kind, arguments={**NETWORKS[kind][0], **change})
+    with pytest.raises(InputError, match="out of proportion to the file"):
+        describe(path)
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        (3, "input must hold named values"),
+        ({"spacing": [1, "a", 1]}, "input.spacing must be three positive mm"),
+        ({"spacing": [1, {}, 1]}, "input.spacing must be three positive mm"),
+        ({"spacing": 2}, "input.spacing must be three positive mm"),
+        ({"patch": 16}, "input.patch must be three positive integers"),
+        ({"patch": [2000, 2000, 2000]}, "at most 134217728 voxels"),
+    ],
+)
+def test_an_input_that_makes_no_sense_is_refused(tmp_path, given, words):
+    """Found by fuzzing: bare TypeErrors."""
+    with pytest.raises(InputError, match=words):
+        describe(write(tmp_path, "UNet", input=given))

@@ -290,3 +290,15 @@ def test_a_damaged_folder_is_made_again_with_a_warning(tmp_path, task, sample, c
         assert run(task, fakes.ConvEncoder(), sample, cache=tmp_path) == folder
     assert "features.safetensors is damaged" in caplog.text and caplog.text.count("not trusted") == 1
     assert (folder / cache.FEATURES).read_bytes() == good
+
+
+def test_an_encoder_that_changed_since_its_features_were_made_is_said(tmp_path, task, sample, caplog):
+    """A flipped byte in a weight file of the user's makes another encoder: the old features stay, and it is named."""
+    before = run(task, fakes.ConvEncoder("mine"), sample, cache=tmp_path)
+    run(task, fakes.ConvEncoder("mine"), sample, cache=tmp_path, interpolation="trilinear")
+    assert not caplog.text
+    changed = fakes.ConvEncoder("mine")
+    changed.fingerprint = "one bit is another"
+    after = run(task, changed, sample, cache=tmp_path)
+    assert after != before and cache.is_valid(before)
+    assert f"encoder 'mine' is another than when {before} was made" in caplog.text

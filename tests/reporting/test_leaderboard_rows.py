@@ -86,3 +86,43 @@ def test_files_that_cannot_be_read_are_input_errors(tmp_path, monkeypatch):
     monkeypatch.setattr(leaderboard_rows, "MOST_BYTES", 2)
     with pytest.raises(InputError, match="refused above 2"):
         leaderboard_rows.read(path)
+
+
+def test_more_rows_than_the_limit_are_refused_unless_the_benchmark_states_them(rows, tmp_path, monkeypatch):
+    """Found: 1,000 encoders x 100 tasks x 2 metrics could not be read back."""
+    conf = tmp_path / "conf" / "benchmark"
+    conf.mkdir(parents=True)
+    monkeypatch.setattr(leaderboard_rows, "files", lambda _: tmp_path / "conf")
+    path, text = tmp_path / "large.csv", leaderboard_rows.text(rows)
+    path.write_text(text)
+    count = len(rows)
+    monkeypatch.setattr(leaderboard_rows, "MOST_ROWS", count - 1)
+    with pytest.raises(InputError, match=f"more than {count - 1} rows; at most {count - 1} are read"):
+        leaderboard_rows.read(path)
+    monkeypatch.setattr(leaderboard_rows, "MOST_BYTES", 2)
+    with pytest.raises(InputError, match=r"refused above 2\. .*states most_rows in conf/benchmark/large\.yaml"):
+        leaderboard_rows.read(path)
+    (conf / "large.yaml").write_text(f"most_rows: {count}\n")
+    assert len(leaderboard_rows.read(path)) == count
+    path.write_text(text + text.splitlines()[1] + "\n")
+    with pytest.raises(InputError, match=f"at most {count} are read"):
+        leaderboard_rows.read(path)
+    path.write_text("x" * (count * leaderboard_rows.ROW_BYTES + 1))
+    with pytest.raises(InputError, match=f"refused above {count * leaderboard_rows.ROW_BYTES}"):
+        leaderboard_rows.read(path)
+    for wrong in ("many", 0, 1.5, True):
+        (conf / "large.yaml").write_text(f"most_rows: {wrong}\n")
+        with pytest.raises(InputError, match="most_rows must be a whole number >= 1"):
+            leaderboard_rows.read(path)
+
+
+def test_of_a_file_that_is_wrong_throughout_only_the_first_faults_are_said(rows):
+    lines = leaderboard_rows.text(rows).splitlines(keepends=True)
+    found = leaderboard_rows.problems(lines[0] + lines[1].replace("ok", "?") * 3000)
+    assert len(found) == leaderboard_rows.MOST_SAID and found[-1].startswith("line ")
+
+
+def test_lines_end_as_they_do_anywhere(rows):
+    text = leaderboard_rows.text(rows)
+    for end in ("\r\n", "\r"):
+        assert leaderboard_rows.problems(text.replace("\n", end)) == []

@@ -181,6 +181,34 @@ for _name in ("resenc", "primus"):
     READERS[f"checkpoint plan, {_name}"] = Reader(f"checkpoint plan, {_name}", *_plan(_name), "json")
 
 
+@reader("file beside a MONAI checkpoint", "json")
+def _beside_monai():
+    def read(data: bytes, folder: Path):
+        import test_monai_networks as monai
+
+        from tebench.encoders import checkpoints
+
+        kind = next((kind for kind in monai.NETWORKS if kind.encode() in data), "UNet")
+        place = folder / kind
+        if not place.exists():
+            place.mkdir(parents=True)
+            monai.write(place, kind)
+        put(place, "mine.json", data)
+        checkpoints._read(place / "mine.pt", "mine", None)
+
+    def sound(folder: Path) -> list[bytes]:
+        import test_monai_networks as monai
+
+        made = []
+        for kind in monai.NETWORKS:
+            (folder / kind).mkdir(parents=True)
+            monai.write(folder / kind, kind, title="Mine", licence="CC0")
+            made.append((folder / kind / "mine.json").read_bytes())
+        return made
+
+    return read, sound
+
+
 @reader("TorchScript archive")
 def _torchscript():
     def read(data: bytes, folder: Path):

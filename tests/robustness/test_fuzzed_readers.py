@@ -155,6 +155,7 @@ def test_a_signed_manifest_of_another_form_is_not_trusted(tmp_path, change):
             {"architecture_plans": {"arch_class_name": "ResEncL", "arch_kwargs": {"strides": [1]}}},
             "architecture ResEncL",
         ),
+        ({"recommended_downstream_patchsize": [2000, 2000, 2000]}, "at most 134217728 voxels"),
         ({"architecture_plans": {"arch_class_name": "PrimusM", "arch_kwargs": {"eva_depth": 10**9}}}, "no network"),
     ],
 )

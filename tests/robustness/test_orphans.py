@@ -1,0 +1,126 @@
+"""No worker process outlives the command that started it, whatever ended that command."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tebench import interrupts
+
+PLUGIN = """
+import time
+from pathlib import Path
+from tebench import metric
+
+@metric(name="sleepy", title="Sleepy", paper="none: a test", direction="up", range=(0.0, 1.0), reads="matrix",
+        cost="linear")
+def sleepy(features, labels) -> float:
+    \"\"\"Sleeps.\"\"\"
+    Path({begun!r}).touch()
+    time.sleep(600)
+    return 1.0
+"""
+PROGRAM = """
+import sys
+sys.path.insert(0, {features!r})
+if __name__ == "__main__":
+    from pathlib import Path
+    import extraction_fakes as fakes
+    from tebench import registry
+    from tebench.cells import Request
+    from tebench.features.extraction import extract
+    from tebench.features.sampling import Recipe, draw
+    from tebench.score_grid import score_all
+    registry.load_plugins([{plugin!r}])
+    task, root = fakes.make_task(1), Path({root!r})
+    sample = draw(task, Recipe(foreground=8, background=8, general=4, anchors=2, patch_voxels=4), seed=0)
+    folders = {{
+        (task.name, name): extract(task, fakes.ConvEncoder(name), sample, cache=root, progress=False)
+        for name in ("a", "b")
+    }}
+    requests = [Request.make(registry.load()["sleepy"], {{}}, None, 0)]
+    score_all(requests, folders, root / "cells", workers=2, plugins=[{plugin!r}], progress=False)
+"""
+
+
+def processes_of(mark: str) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"TEBENCH_TEST_MARK={mark}".encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_workers_of_a_killed_scoring_end(tmp_path):
+    """Found: they waited for their next cell for ever, each with torch in memory."""
+    begun, plugin = tmp_path / "begun", tmp_path / "sleepy.py"
+    plugin.write_text(PLUGIN.format(begun=str(begun)))
+    features = str(Path(__file__).parents[1] / "features")
+    program = tmp_path / "run.py"
+    program.write_text(PROGRAM.format(features=features, plugin=str(plugin), root=str(tmp_path / "root")))
+    process = subprocess.Popen(
+        [sys.executable, str(program)], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TEBENCH_TEST_MARK": str(tmp_path)},
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not begun.exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.02)
+    assert len(processes_of(str(tmp_path))) >= 3
+    process.kill()
+    process.wait(timeout=300)
+    while left := processes_of(str(tmp_path)):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_worker_stays_while_its_parent_lives(method):
+    from concurrent.futures import ProcessPoolExecutor
+
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(2, mp_context=context, initializer=interrupts.end_with_parent) as pool:
+        assert list(pool.map(abs, (-1, -2, -3))) == [1, 2, 3]
+        time.sleep(0.2)
+        assert list(pool.map(abs, (-4, -5))) == [4, 5]
+
+
+def test_a_forked_worker_ends_with_its_parent():
+    """As the leaderboard's pools are: each holds its elder brothers' ends of their pipes."""
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        context = multiprocessing.get_context("fork")
+        brothers = [context.Process(target=_sleep) for _ in range(3)]
+        for one in brothers:
+            one.start()
+        os.write(writing, b"".join(one.pid.to_bytes(8, "little") for one in brothers))
+        time.sleep(600)
+    pids = [int.from_bytes(os.read(reading, 8), "little") for _ in range(3)]
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    deadline = time.monotonic() + 60
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < deadline, pids
+        time.sleep(0.02)
+    os.close(reading), os.close(writing)
+
+
+def _sleep() -> None:
+    interrupts.end_with_parent()
+    time.sleep(600)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
