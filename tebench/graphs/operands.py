@@ -90,14 +90,18 @@ class Points:
         """Scaled distances (float64) of pairs of rows, by differences of the source in `dtype`."""
         if self.source.dtype == torch.float64:
             dtype = torch.float64
+        # Squares of float32 numbers stay inside float64; scaling by a power of two is exact after the sum as before it.
+        roomy = dtype == torch.float64 and self.source.dtype != torch.float64
         step = _PAIRS if on_cpu(first.device) else 1 << 16
         out = torch.empty(len(first), dtype=dtype, device=first.device)
         for start in range(0, len(first), step):
             part = slice(start, start + step)
             gap = self.source.index_select(0, first[part]).to(dtype)
-            gap.sub_(self.source.index_select(0, second[part])).mul_(self.scale)
+            gap.sub_(self.source.index_select(0, second[part]))
+            if not roomy:
+                gap.mul_(self.scale)
             torch.linalg.vector_norm(gap, dim=1, out=out[part])
-        return out.double()
+        return out.double() * self.scale if roomy else out.double()
 
 
 def far_row(columns: torch.Tensor) -> torch.Tensor:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import torch
 
-from tebench.graphs.checks import on_cpu, true_places
+from tebench.graphs.checks import less, on_cpu, true_places
 from tebench.graphs.kept_pairs import KeptPairs, rounded_apart
 from tebench.graphs.operands import Points, far_row, rows_of
 from tebench.graphs.seed import BASE, Seed
 
-GROUP = 16  # columns, at most, whose least value is looked at first
+_CACHED = 1 << 17  # bounds at a time: they stay in the cache of a CPU
 _RECENTRE = 16  # a stretch whose spread is so many times below its squared offset gets a centre of its own
 
 
@@ -28,7 +28,7 @@ class Sweep:
         self.gap = torch.zeros(len(self.real), device=device)
         self.cuts = sorted({end for segment in seed.segments for end in segment})
         self.tile = 1024 if on_cpu(device) else 8192
-        self.buffer = torch.empty(self.tile * self.tile, device=device)
+        self.below = PairsBelow(self.tile, device)
         self.upper = torch.ones(BASE, BASE, dtype=torch.bool, device=device).triu_(1)
         self._tighten()
 
@@ -102,28 +102,25 @@ class Sweep:
     def _across(self, low: int, middle: int, high: int, columns: torch.Tensor, offset: int) -> None:
         """Pairs with one end in low..middle-1 and the other in middle..high-1, tile by tile."""
         left, right = self._bounds(low, middle, high)
-        prepared, crowded = [], False
-        for start in range(middle, high, self.tile):
-            # Columns of like bounds share a group, so that the group's bound is close to each one's own.
-            where = right[start - middle : start - middle + self.tile].argsort()
-            where = where.view(-1, _group_size(len(where))).T.reshape(-1) + start
-            prepared.append((where, columns.index_select(0, where - offset).T))
+        crowded = False
         for start in range(low, middle, self.tile):
             stop = min(start + self.tile, middle)
             rows = rows_of(columns[start - offset : stop - offset])
-            for where, block in prepared:
+            for other in range(middle, high, self.tile):
+                end = min(other + self.tile, high)
+                block = columns[other - offset : end - offset].T
                 # A crowd of pairs may pass a loose bound once. The next one meets the bounds that the first gave,
                 # and if it passes them too, float32 cannot tell its pairs apart.
                 for attempt in (1, 2):
-                    bound_i, bound_j = left[start - low : stop - low], right.index_select(0, where - middle)
-                    found = pairs_below(rows, block, bound_i, bound_j, self.buffer, refuse=crowded)
-                    if found is not None:
-                        row, column, values = found
-                        self._found(start + row, where.index_select(0, column), values, columns, offset)
-                        crowded |= self.points.certified and len(row) > len(rows) * len(where) // 16
+                    bounds = left[start - low : stop - low], right[other - middle : end - middle]
+                    row, column, values = self.below(rows, block, *bounds)
+                    crowd = self.points.certified and len(row) > len(rows) * (end - other) // 16
+                    if not (crowded and crowd):
+                        self._found(start + row, other + column, values, columns, offset)
+                        crowded |= crowd
                         break
                     if attempt == 2 or self.kept.new < len(rows):
-                        self._precise(start, where, bound_i, bound_j)
+                        self._precise(start, other, *bounds)
                         break
                     self._tighten()
                     left, right = self._bounds(low, middle, high)
@@ -150,14 +147,14 @@ class Sweep:
             high = values + (2.1 * self.points.slack * norms + 4e-36)
         self.kept.add(first, second, values, high)
 
-    def _precise(self, start: int, where: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
-        """The pairs of one tile (positions start.. and `where`) by a float64 product, about the mean of its rows.
+    def _precise(self, start: int, other: int, left: torch.Tensor, right: torch.Tensor) -> None:
+        """The pairs of one tile (positions start.. and other..) by a float64 product, about the mean of its rows.
 
         For far sets of nearly equal points, whose distances float32 cannot tell apart.
         """
+        rows, columns = slice(start, start + len(left)), slice(other, other + len(right))
         x, y = (
-            self.points.source.index_select(0, self.seed.order.take(part).clamp(min=0)).double()
-            for part in (torch.arange(start, start + len(left), device=where.device), where)
+            self.points.source.index_select(0, self.seed.order[part].clamp(min=0)).double() for part in (rows, columns)
         )
         centre = x.mean(0)
         x, y = ((part - centre) * self.points.scale for part in (x, y))
@@ -165,38 +162,34 @@ class Sweep:
         error = norms * (self.points.nominal_slack * 2.0**-29)
         low, high = rounded_apart(norms.addmm_(x, y.T, alpha=-2), error)
         found = low < torch.maximum(left[:, None], right)
-        found &= self.real[start : start + len(left), None] & self.real.take(where)
+        found &= self.real[rows, None] & self.real[columns]
         row, column = found.nonzero().unbind(1)
-        self.kept.add(start + row, where[column], low[row, column], high[row, column])
+        self.kept.add(start + row, other + column, low[row, column], high[row, column])
 
 
-def pairs_below(rows, block, left, right, buffer, *, refuse: bool = False):
-    """(row, column, value) of the pairs in one tile whose value lies below max(left, right).
+class PairsBelow:
+    """Finds the pairs in one tile of at most tile x tile values that lie below the bound of either end.
 
-    rows @ block are the values (block's width a multiple of 32), left and right the bounds, buffer the memory to use.
-    None where these are many and `refuse` is set.
+    One product and one comparison with every value: cheaper than minima over groups and a look into those with a hit.
     """
-    lengths = buffer[: len(left) * len(right)].view(len(left), len(right))
-    torch.mm(rows, block, out=lengths)
-    # Group g holds the columns g, g + groups, ...: a minimum over the middle axis reads memory in order.
-    size = _group_size(len(right))
-    groups = len(right) // size
-    right = right.view(size, groups)
-    least = lengths.view(len(left), size, groups).amin(1)
-    hits = true_places((least < left[:, None]).logical_or_(least < right.amax(0)))
-    if refuse and len(hits) > least.numel() // 8:
-        return None
-    row = torch.div(hits, groups, rounding_mode="floor")
-    column = hits - row * groups
-    members = torch.arange(0, len(right) * groups, groups, device=hits.device)
-    values = lengths.view(-1).take((row * (size * groups) + column)[:, None] + members)
-    bound = torch.maximum(left.index_select(0, row)[:, None], right.T.contiguous().index_select(0, column))
-    found = true_places(values < bound)
-    hit = torch.div(found, size, rounding_mode="floor")
-    column = column.index_select(0, hit) + (found - hit * size) * groups
-    return row.index_select(0, hit), column, values.view(-1).index_select(0, found)
 
+    def __init__(self, tile: int, device):
+        self.values = torch.empty(tile * tile, device=device)
+        self.flags = torch.empty(tile * tile, dtype=torch.bool, device=device)
+        self.step = _CACHED if on_cpu(device) else tile * tile
+        self.bounds = torch.empty(min(self.step, tile * tile), device=device)
 
-def _group_size(columns: int) -> int:
-    # At least 32 groups side by side keep the minimum vectorised in narrow tiles too.
-    return min(GROUP, columns // 32)
+    def __call__(self, rows, block, left, right):
+        """(row, column, value) where rows @ block < max(left, right), row by row."""
+        shape = len(left), len(right)
+        step = min(max(1, self.step // len(right)), len(left))
+        values, flags = (part[: len(left) * len(right)].view(shape) for part in (self.values, self.flags))
+        bounds = self.bounds[: step * len(right)].view(step, -1)
+        torch.mm(rows, block, out=values)
+        for low in range(0, len(left), step):
+            part = slice(low, low + step)
+            bound = torch.maximum(left[part, None], right, out=bounds[: len(left[part])])
+            less(values[part], bound, flags[part])
+        places = true_places(flags)
+        row = torch.div(places, len(right), rounding_mode="floor")
+        return row, places - row * len(right), values.view(-1).take(places)

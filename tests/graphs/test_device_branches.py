@@ -8,7 +8,7 @@ from graph_families import distances, family, naive_prim
 
 from tebench.graphs import emst, emst_with_labels, knn, small_trees, tree_of_matrix
 
-MODULES = ("checks", "neighbours", "operands", "prim", "seed", "small", "sweep")
+MODULES = ("checks", "operands", "neighbour_rows", "neighbour_sweep", "prim", "seed", "small", "sweep")
 
 
 @pytest.fixture(autouse=True)
