@@ -172,7 +172,7 @@ def score_kept(job: tuple) -> list[dict]:
         if rows[index] is None:
             rows[index] = next(made)
             if rows[index]["status"] != "failed":
-                storage.write_json(path, rows[index])
+                storage.write_signed(path, rows[index])
     return rows
 
 
@@ -191,8 +191,8 @@ def _read(path: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        row = storage.read_json(path)
+        row = storage.read_signed(path)
     except CacheError as error:
         log.warning("%s It is computed again.", error)
         return None
-    return row if isinstance(row, dict) and {"scores", "left_out", "status"} <= set(row) else None
+    return row if {"scores", "left_out", "status"} <= set(row) else None

@@ -116,6 +116,20 @@ def read_json(path: Path):
         raise CacheError(f"{path} is not readable JSON ({error}). Delete it to have it made again.") from error
 
 
+def write_signed(path: Path, content: dict) -> None:
+    """JSON with its own checksum, for `read_signed`."""
+    write_json(path, {"content": content, "checksum": hash_json(content)})
+
+
+def read_signed(path: Path) -> dict:
+    """What `write_signed` wrote; CacheError where a byte of it is another, or it carries no checksum."""
+    found = read_json(path)
+    content = found.get("content") if isinstance(found, dict) else None
+    if not isinstance(content, dict) or found.get("checksum") != hash_json(content):
+        raise CacheError(f"{path} was altered after it was written, or carries no checksum.")
+    return content
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):

@@ -12,7 +12,7 @@ import numpy as np
 
 from tebench import budget, presets, storage
 from tebench.cells import Request
-from tebench.errors import InputError, NotApplicable, unknown_name
+from tebench.errors import CacheError, InputError, NotApplicable, unknown_name
 from tebench.features.sampling import Recipe
 from tebench.pool import part_requests, with_parts
 from tebench.registry import get, load, load_plugins
@@ -151,9 +151,8 @@ def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recip
         ]
     )  # fmt: skip
     path = setting.cache / "rank" / f"plan-{key[:24]}.json"
-    if path.exists():
-        plan = storage.read_json(path)
-    else:
+    plan = _plan(path)
+    if plan is None:
         pilot = replace(task, cases=tuple(sorted(order[: budget.PILOT])))
         clock = time.monotonic()
         found, times = compute(pilot, recipe, encoders, setting, "pilot: ")
@@ -162,7 +161,7 @@ def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recip
         n, share = budget.fit(cost, len(order), left)
         plan = {"cases": n, "share": share, "estimate": cost.seconds(n, share)}
         plan["full"] = cost.seconds(len(order), 1.0) + time.monotonic() - begin
-        storage.write_json(path, plan)
+        storage.write_signed(path, plan)
     n, share = plan["cases"], plan["share"]
     notes = []
     if n < len(order) or share < 1:
@@ -174,6 +173,16 @@ def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recip
             notes.append(f"The budget is too small for more than the pilot's {n} cases; the run may exceed it.")
     log.info("budget: %s", plan)
     return replace(task, cases=tuple(sorted(order[:n]))), budget.reduced(recipe, share), notes
+
+
+def _plan(path: Path) -> dict | None:
+    if not path.exists():
+        return None
+    try:
+        return storage.read_signed(path)
+    except CacheError as error:
+        log.warning("%s The pilot is run again.", error)
+        return None
 
 
 def _share(share: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import platform
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,6 +14,8 @@ from tebench.assets import catalogue as assets
 from tebench.errors import CacheError
 from tebench.pretraining import sources
 from tebench.pretraining.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 SHAPE, TWIN = "resenc_s", "resenc_s_random"
 
@@ -58,10 +61,18 @@ def pretrain(
 
 def finished(path: Path, key: str) -> bool:
     """Whether the weights and their record are there, whole, and made by this recipe."""
+    note = path.with_suffix(".json")
+    if not (path.exists() and note.exists()):
+        return False  # of a run that was killed between the two, or never was
     try:
-        record = storage.read_json(path.with_suffix(".json"))
-        return record["key"] == key and storage.sha256_file(path) == record["weights"]["sha256"]
-    except (CacheError, OSError, KeyError, TypeError):
+        record = storage.read_json(note)
+        if record["key"] != key:
+            return False
+        if storage.sha256_file(path) != record["weights"]["sha256"]:
+            raise CacheError(f"{path} is damaged: its sha256 is not that of its record.")
+        return True
+    except (CacheError, OSError, KeyError, TypeError) as error:
+        log.warning("%s and its record are not trusted, trained again: %s", path, error)
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from tebench.features.sample import Role
 from tebench.features.sampling import Recipe
 from tebench.pool import part_requests, with_parts
 from tebench.studies.draws import Draws, scaled
+
+log = logging.getLogger(__name__)
 
 METRICS = (
     "grtd", "grtd_relative", "grtd_constrained", "lbtc", "henze_penrose", "rtd_lite", "grtd_lbtc", "grtd_relative_lbtc",
@@ -127,13 +130,15 @@ def _pair(job) -> tuple[list, dict]:
         VERSION,
     ]  # fmt: skip
     path = Path(kept) / f"voxels-{storage.hash_json(made_from)[:16]}.json"
-    try:
-        found = storage.read_json(path)
-        return found["rows"], found["distinct"]
-    except (CacheError, OSError, KeyError, TypeError):
-        rows, distinct = score_pair(folder, task, requests, recipe, sizes, n_draws, seed)
-        storage.write_json(path, {"rows": rows, "distinct": distinct})
-        return rows, distinct
+    if path.exists():
+        try:
+            found = storage.read_signed(path)
+            return found["rows"], found["distinct"]
+        except CacheError as error:
+            log.warning("%s It is computed again.", error)
+    rows, distinct = score_pair(folder, task, requests, recipe, sizes, n_draws, seed)
+    storage.write_signed(path, {"rows": rows, "distinct": distinct})
+    return rows, distinct
 
 
 def statistics(frame, truth, directions: dict[str, str]):

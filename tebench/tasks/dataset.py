@@ -198,10 +198,11 @@ def _remembered(layout: Layout, chosen: list[Files], cache: Path | None) -> dict
     if not path.exists():
         return None
     try:
-        found = storage.read_json(path)
-    except CacheError:
+        found = storage.read_signed(path)
+    except CacheError as error:
+        log.warning("%s The data set is checked again.", error)
         return None
-    return found if isinstance(found, dict) and set(found) == {files.id for files in chosen} else None
+    return found if set(found) == {files.id for files in chosen} else None
 
 
 def _remember(layout: Layout, chosen: list[Files], cache: Path | None) -> dict:
@@ -210,5 +211,5 @@ def _remember(layout: Layout, chosen: list[Files], cache: Path | None) -> dict:
         files.id: [[path.stat().st_size, storage.sha256_file(path)] for path in (*files.images, files.label)]
         for files in chosen
     }
-    storage.write_json(_stamp(layout, chosen, cache), hashes)
+    storage.write_signed(_stamp(layout, chosen, cache), hashes)
     return hashes

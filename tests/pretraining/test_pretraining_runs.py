@@ -49,7 +49,7 @@ def test_an_interrupted_run_ends_in_the_same_bytes(made_up, tmp_path):
     assert not (tmp_path / "b" / "ssl_mae_steps3.checkpoint.safetensors").exists()
 
 
-def test_finished_work_is_kept_and_damaged_work_made_again(made_up, tmp_path):
+def test_finished_work_is_kept_and_damaged_work_made_again(made_up, tmp_path, caplog):
     def go(seed=0):
         return runs.pretrain(recipe("mae"), steps=1, seed=seed, folder=tmp_path, cache=tmp_path / "cache")
 
@@ -57,6 +57,9 @@ def test_finished_work_is_kept_and_damaged_work_made_again(made_up, tmp_path):
     data = path.read_bytes()
     assert not found and go() == (path, True)
     path.write_bytes(data[:-1])
+    assert go() == (path, False) and path.read_bytes() == data
+    assert f"{path} is damaged: its sha256 is not that of its record" in caplog.text
+    path.with_suffix(".json").write_text("{")
     assert go() == (path, False) and path.read_bytes() == data
     other, _ = go(seed=1)
     assert other.name == "ssl_mae_steps1_seed1.safetensors" and other.read_bytes() != data

@@ -2,8 +2,9 @@
 
     python tests/robustness/dependencies.py            # licences, from the metadata of what is installed
     python tests/robustness/dependencies.py --audit    # and pip-audit, where it is installed, on the direct ones
+    python tests/robustness/dependencies.py --offline  # and the wheel of safety-db, an old list that needs no service
 
-Writes docs/dependencies.md. Without --audit the last audit's result stays (dependencies.json).
+Writes docs/dependencies.md. Without --audit and --offline the last results stay (dependencies.json).
 """
 
 from __future__ import annotations
@@ -121,7 +122,48 @@ def audit() -> dict:
     return {"when": time.strftime("%Y-%m-%d"), "asked": pins, "known": known, "skipped": skipped}
 
 
-def page(rows: list[dict], audited: dict | None) -> str:
+def offline() -> dict:
+    """Versions installed here that lie in a range of safety-db, which pip brings as a file; nothing of it runs."""
+    import zipfile
+
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", folder,
+                   "safety-db"]  # fmt: skip
+        subprocess.run(command, check=True)
+        (wheel,) = Path(folder).glob("*.whl")
+        listed = json.loads(zipfile.ZipFile(wheel).read("safety_db/insecure_full.json"))
+    ranges = {canonical(name): found for name, found in listed.items() if not name.startswith("$")}
+    installed = {row["package"]: row["version"] for row in table() if row["licence"]}
+    known = []
+    for name, version in installed.items():
+        for one in ranges.get(name, []):
+            for text in one["specs"]:
+                try:
+                    inside = SpecifierSet(text).contains(version.split("+")[0], prereleases=True)
+                except InvalidSpecifier:
+                    inside = True  # said rather than passed over
+                if inside:
+                    known.append({"package": name, "version": version, "id": one["id"], "range": text})
+    return {"list": wheel.stem.split("-py")[0], "when": time.strftime("%Y-%m-%d"), "asked": len(installed),
+            "listed": sorted(set(installed) & set(ranges)), "entries": len(ranges), "known": known}  # fmt: skip
+
+
+def _offline_lines(found: dict | None) -> list[str]:
+    if not found:
+        return []
+    said = ", ".join(f"{one['package']} {one['version']} ({one['id']}, {one['range']})" for one in found["known"])
+    return [
+        "",
+        f"A substitute that needs no service, of {found['when']}: all {found['asked']} packages above against the list",
+        f"`{found['list']}` of PyPI ({found['entries']} packages with known flaws), by the versions it names.",
+        f"On it are {', '.join(found['listed']) or 'none'}; installed here in an affected version: {said or 'none'}.",
+        "The number in the list's name is its date: of flaws that became known later it says nothing.",
+    ]
+
+
+def page(rows: list[dict], audited: dict | None, substitute: dict | None = None) -> str:
     heavy = [row["package"] for row in rows if COPYLEFT.search(row["licence"])]
     lines = [
         "# Dependencies and their licences", "",
@@ -153,19 +195,21 @@ def page(rows: list[dict], audited: dict | None) -> str:
             for one in audited["known"]
         ] or ["None known of these."]
         lines += ["", *(f"* not judged: {one}" for one in audited["skipped"])]
+    lines += _offline_lines(substitute)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--audit", action="store_true")
+    parser.add_argument("--offline", action="store_true")
     asked = parser.parse_args()
-    audited = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else None
-    if asked.audit:
-        audited = audit()
-        KEPT.parent.mkdir(exist_ok=True)
-        KEPT.write_text(json.dumps(audited, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    (OUT / "dependencies.md").write_text(page(table(), audited), encoding="utf-8")
+    found = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    found |= {"audit": audit()} if asked.audit else {}
+    found |= {"offline": offline()} if asked.offline else {}
+    KEPT.parent.mkdir(exist_ok=True)
+    KEPT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (OUT / "dependencies.md").write_text(page(table(), found.get("audit"), found.get("offline")), encoding="utf-8")
     print(OUT / "dependencies.md")
 
 

@@ -1,6 +1,6 @@
 """Faults: killed, doubled, starved and damaged runs, each followed by a rerun. By hand; needs root for the small disks.
 
-    python tests/robustness/faults.py [kills] [processes] [disks] [flips] [clocks]
+    python tests/robustness/faults.py [kills] [commands] [processes] [disks] [flips] [weights] [clocks]
 
 Writes docs/robustness/faults.md from the parts that were run; a part that is not named keeps its last figures
 (docs/robustness/faults.json). All worlds are tiny: what is tried is the handling of files, not the arithmetic.
@@ -22,10 +22,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+import fault_commands  # noqa: E402
+import fault_flips  # noqa: E402
 import fault_rooms as rooms  # noqa: E402
 
 OUT = HERE.parent.parent / "docs" / "robustness"
-KILLS, CUTS = 20, 5
+KILLS, CUTS, COMMANDS = 20, 5, 8
 
 
 def kills(folder, calm, outcomes) -> list[dict]:
@@ -55,6 +57,14 @@ def kills(folder, calm, outcomes) -> list[dict]:
             }
         )
     return table
+
+
+def commands(folder, *_) -> list[dict]:
+    return fault_commands.campaign(folder / "commands", COMMANDS)
+
+
+def weights(folder, calm, _) -> list[dict]:
+    return fault_flips.campaign(folder, calm)
 
 
 def processes(folder, calm, _) -> list[dict]:
@@ -236,6 +246,11 @@ A kill at a change of the disk comes just before a seeded one of its file operat
 make folder); a kill at a time after a seeded share of its CPU time. A run that ended inside a write was stopped by the
 system half way through a file. `kept results written again` counts finished features, cells and rows that the rerun
 made anew. Times and memory inside the files are left out of the comparison."""),
+    "commands": (commands, "Killed command lines", """
+`python -m tebench ...` with two worker processes, on real encoders and one real task, with tiny sampling and a tiny
+protocol; kill -9 of the process that was started, or (half of the times) of all its processes at once; then the
+same command again. Half of the kills at a seeded share of its CPU time, half once so many files stand in the cache.
+`workers left behind`: processes that still run two minutes after the kill; `ended before`: the run was faster."""),
     "processes": (processes, "Several processes on one cache", "All are started at once on the same empty cache."),
     "disks": (disks, "Full and read-only disks", """
 A tmpfs that holds what the room starts from and 2 % to 90 % of what it
@@ -244,6 +259,11 @@ or nothing had to be written. Resumed: by a plain rerun, without `retry=true`.""
     "flips": (flips, "One flipped bit", """
 In every file of a finished cache, one at a time, then a rerun. Moments are read
 where a cell lacks, so there the cells are removed too."""),
+    "weights": (weights, "One flipped bit in weight files, and in what killed runs leave", """
+One random bit at a time. Refused: by an error. Another encoder: a file of which nobody stated a hash, and that carries
+none, is read under another fingerprint, so that nothing computed before is mixed with it; extraction warns where there
+are features of the same name (in an archive these are bits of padding or of fields that nothing checks). Without
+meaning: blanks, and words that nothing reads."""),
     "clocks": (clocks, "Clocks, locales and time zones", "Results are compared with those of an undisturbed run."),
 }  # fmt: skip
 
@@ -258,7 +278,7 @@ def page(figures: dict) -> str:
         if name not in figures:
             continue
         table = figures[name]["rows"]
-        first = [key for key in ("what", "room", "file", "processes") if key in table[0]]
+        first = [key for key in ("what", "command", "room", "file", "processes") if key in table[0]]
         columns = list(dict.fromkeys([*first, *(key for row in table for key in row if key != "problems")]))
         lines += [f"## {title}", note.strip(), "", f"Run on {figures[name]['when']}.", ""]
         lines += ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]

@@ -1,12 +1,20 @@
 """Killed, doubled and starved runs of a tiny world; `faults.py` beside this file is the whole campaign."""
 
+import json
 import os
+import sys
+from pathlib import Path
 
 import fault_rooms as rooms
 import pytest
 
-from tebench import storage
-from tebench.errors import InputError
+sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
+import raw_data
+
+from tebench import case_scores, storage
+from tebench.errors import CacheError, InputError
+from tebench.jobs import rank
+from tebench.tasks import dataset
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +99,46 @@ def test_a_failed_write_leaves_no_file(tmp_path):
         path.write_text("half")
         raise OSError(28, "No space left on device")
     assert os.listdir(tmp_path) == []
+
+
+def test_signed_json_is_read_back_or_refused(tmp_path):
+    path = tmp_path / "x.json"
+    storage.write_signed(path, {"a": 0.125, "b": [1, "x"]})
+    assert storage.read_signed(path) == {"a": 0.125, "b": [1, "x"]}
+    text = path.read_text()
+    for other in (text.replace("0.125", "0.126"), text.replace("1,", "2,"), json.dumps({"a": 1}), "[]", "7"):
+        path.write_text(other)
+        with pytest.raises(CacheError, match=r"x\.json was altered after it was written, or carries no checksum"):
+            storage.read_signed(path)
+
+
+def test_an_altered_check_of_a_data_set_is_made_again(tmp_path, caplog):
+    """Found: a changed digit in it made the data another task, whose features were read anew, without a word."""
+    raw_data.nnunet(tmp_path / "raw", 2)
+    first = dataset.open_dataset(tmp_path / "raw", cache=tmp_path / "checked")
+    (stamp,) = (tmp_path / "checked").glob("*.json")
+    text = stamp.read_text()
+    digit = next(at for at in range(len(text)) if text[at : at + 2].isdigit())
+    stamp.write_text(text[:digit] + str((int(text[digit]) + 1) % 10) + text[digit + 1 :])
+    seen = []
+    again = dataset.open_dataset(tmp_path / "raw", cache=tmp_path / "checked", on_case=seen.append)
+    assert again.fingerprint == first.fingerprint and len(seen) == 2
+    assert f"{stamp} was altered after it was written" in caplog.text and stamp.read_text() == text
+
+
+def test_altered_scores_of_a_ranking_are_computed_again(tmp_path, caplog):
+    """Found: they carried no checksum, and another digit was another score."""
+    path = tmp_path / "gbc-x.json"
+    row = {"metric": "gbc", "status": "ok", "reason": "", "seconds": 1.0, "scores": [-3.25], "left_out": None}
+    storage.write_signed(path, row)
+    assert case_scores._read(path) == row
+    path.write_text(path.read_text().replace("-3.25", "-3.24"))
+    assert case_scores._read(path) is None and "gbc-x.json was altered" in caplog.text
+
+
+def test_an_altered_plan_of_a_ranking_is_made_again(tmp_path, caplog):
+    path = tmp_path / "plan-x.json"
+    storage.write_signed(path, {"cases": 3, "share": 0.5, "full": 60.0})
+    assert rank._plan(path)["cases"] == 3
+    path.write_text(path.read_text().replace("3", "4", 1))
+    assert rank._plan(path) is None and "plan-x.json was altered" in caplog.text
