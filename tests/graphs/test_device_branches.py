@@ -17,6 +17,21 @@ def elsewhere(monkeypatch):
         monkeypatch.setattr(importlib.import_module(f"tebench.graphs.{name}"), "on_cpu", lambda device: False)
 
 
+def test_neighbours_by_sweep_off_the_cpu(monkeypatch):
+    neighbours, sweep = (
+        importlib.import_module(f"tebench.graphs.{name}") for name in ("neighbours", "neighbour_sweep")
+    )
+    monkeypatch.setattr(neighbours, "SWEPT", 300)
+    monkeypatch.setattr(neighbours, "_SHARE", 8)
+    monkeypatch.setattr(sweep, "_SAMPLE", 4)
+    points = torch.from_numpy(family("clustered", 400, 7))
+    weights = torch.from_numpy(distances(points.numpy())).fill_diagonal_(torch.inf)
+    expected = weights.sort(dim=1, stable=True)
+    indices, lengths = knn(points, 9)
+    assert torch.equal(indices, expected.indices[:, :9])
+    torch.testing.assert_close(lengths, expected.values[:, :9], rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("name", ["gaussian", "clustered", "duplicates", "background"])
 def test_every_graph_off_the_cpu(name):
     points = torch.from_numpy(family(name, 600, 7)).double()

@@ -72,6 +72,16 @@ def test_far_patches_are_centred():
     assert_equals_loop(points, mask, *small_trees(points, mask))
 
 
+@pytest.mark.parametrize("offset", [0.0, 3.0])
+def test_lengths_that_differ_by_a_part_in_a_thousand_million(offset):
+    # A star of unit spokes with rims all but equal: every decision is a near tie, beyond what float32 tells apart.
+    rng = np.random.default_rng(0)
+    points = np.eye(24) * (1 + 1e-9 * rng.permutation(24)) + offset
+    shuffled = np.stack([points[rng.permutation(24)] for _ in range(20)])
+    assert_equals_loop(shuffled, np.ones((20, 24), bool), *small_trees(shuffled))
+    assert (np.ptp(small_trees(shuffled)[1], axis=0) < 1e-14).all()
+
+
 def test_shapes_kinds_and_errors():
     edges, lengths = small_trees(torch.zeros(2, 1, 3))
     assert edges.shape == (2, 0, 2)
