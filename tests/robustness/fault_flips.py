@@ -66,7 +66,15 @@ def left_by_a_kill(folder: Path, calm, name: str, pattern: str) -> dict:
             kill += 8
             place = rooms.start_of(room, folder / f"left-{name}-{number}-{kill}", calm)
             rooms.run(room, place, kill_at=kill)
-            if found := [path for path in sorted(place.rglob("*.safetensors")) if path.match(f"*{pattern}")]:
+            results = " ".join(
+                path.name for path in place.rglob("*.json")
+            )  # beside its result a checkpoint is not read
+            found = [
+                path
+                for path in sorted(place.rglob("*.safetensors"))
+                if path.match(f"*{pattern}") and path.name[0] != "." and path.stem[:12] not in results
+            ]
+            if found:
                 break
             shutil.rmtree(place)
         path = random.Random(f"left {name} {number}").choice(found)
