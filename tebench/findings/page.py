@@ -38,6 +38,7 @@ def page(boards: list[Board]) -> str:
         "Two metrics are compared by the paired encoder-swap test; p is corrected (Holm) within its list. "
         "\"Not told apart\" means p >= .05: it is no proof of equality.",
         "",
+        "## In short", "", *_short(every), "",
         "## The instrument", "", *_instrument(boards), "",
         "## Does any metric work?", "",
         *[line for board, result in every for line in _overall(board, result)], "",
@@ -53,6 +54,44 @@ def page(boards: list[Board]) -> str:
         "## What this cannot show", "", *_limits(boards), "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _short(every) -> list[str]:
+    """The answers in a line each; words follow the numbers."""
+    boards = [board for board, _ in every]
+    beyond, topology = [], []
+    for _, result in every:
+        found = numbers.means(result)
+        adjusted = dict(zip(found.index, holm(found["p"]), strict=True))
+        beyond.append({m for m, p in adjusted.items() if p < ALPHA and found.loc[m, "tau_w"] > 0})
+        topology.append((found.loc[TOPOLOGY, "tau_w"], found.loc[TOPOLOGY, "p"], adjusted[TOPOLOGY]))
+    titles, under = boards[0].titles, " and ".join(f"`{board.protocol}`" for board in boards)
+    always = ", ".join(sorted(titles[m] for m in set.intersection(*beyond))) or "none"
+    said = "; ".join(
+        f"{number(tau)} under `{board.protocol}` (p {_p(p)}, {_p(corrected)} after Holm)"
+        for board, (tau, p, corrected) in zip(boards, topology, strict=True)
+    )
+    rivals = [
+        numbers.pair(board, board.pools[0], TOPOLOGY, rival) for board in boards for rival in RIVALS if rival in titles
+    ]
+    gaps = [one for one in rivals if one["tasks"]]
+    higher = sum(one["difference"] > 0 for one in gaps)
+    ahead = sum(p < ALPHA and one["difference"] > 0 for one, p in zip(gaps, holm([g["p"] for g in gaps]), strict=True))
+    lines = [
+        f"- Shown to rank these encoders better than chance under {under}, after correction for all metrics: {always}.",
+        f"- The published topology metric, GRTD + LBTC, has mean tau_w {said}.",
+        f"- Against LogME, GBC, H-score and CC-FV it is higher in {higher} of {len(gaps)} comparisons, shown better "
+        f"(after Holm over all of them) in {ahead}.",
+    ]
+    for board in boards:
+        extra = numbers.gates(board, board.pools[0])
+        if len(extra):
+            one = numbers.pair(board, board.pools[0], TOPOLOGY, numbers.REVERSED, extra)
+            lines.append(
+                f"- `{board.protocol}`: its gate turned round has {number(one['tau_second'])}, the released one "
+                f"{number(one['tau_first'])} (p {_p(one['p'])}), higher on {one['better']} of {one['tasks']} tasks."
+            )
+    return lines
 
 
 def _instrument(boards) -> list[str]:

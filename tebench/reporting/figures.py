@@ -106,9 +106,10 @@ def cost_quality(frame: pd.DataFrame, *, titles: dict[str, str] | None = None):
             )  # fmt: skip
         axes.set_xscale("log")
         axes.margins(x=0.14, y=0.06)
-        axes.set_ylim(max(axes.get_ylim()[0], -1.05), min(axes.get_ylim()[1], 1.05))
-        edge = axes.get_yaxis_transform()
         ceiling = float(means["ceiling"].dropna().mean()) if means["ceiling"].notna().any() else math.nan
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, -1.05), min(max(top, np.nan_to_num(ceiling) + 0.05), 1.05))
+        edge = axes.get_yaxis_transform()
         if math.isfinite(ceiling):
             axes.axhline(ceiling, color="0.3", lw=0.9, ls=(0, (4, 3)), zorder=1)
             axes.text(1.01, ceiling, "noise\nceiling", transform=edge, fontsize=7, color="0.3", va="center")
