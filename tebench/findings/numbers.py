@@ -10,6 +10,7 @@ from tebench.evaluation.compare import midranks, swap_test, swaps
 from tebench.evaluation.correlation import weighted_tau
 from tebench.evaluation.evaluate import evaluate, prepare
 from tebench.evaluation.pools import Pool
+from tebench.finetuning.spread import COLLAPSED
 from tebench.metrics.fusion import fuse, weight
 from tebench.reporting.leaderboard_boards import Board
 from tebench.reporting.leaderboard_pools import rescore
@@ -110,6 +111,16 @@ def graded(board: Board) -> pd.DataFrame:
         if np.isfinite(values).all() and np.ptp(values) > 0:
             rows.append((metric, task, weighted_tau(sign * values, expected)))
     return pd.DataFrame(rows, columns=["metric", "task", "tau_w"])
+
+
+def collapsed(volumes: pd.DataFrame, protocol: str) -> pd.Series:
+    """Share of (run, class) whose mean Dice over the test volumes is below .01, task -> share, highest first.
+
+    volumes: rows protocol, task, encoder, seed, class, dice, as they lie beside the ground truth.
+    """
+    own = volumes[volumes["protocol"] == protocol]
+    by_class = own.groupby(["task", "encoder", "seed", "class"])["dice"].mean().dropna()
+    return (by_class < COLLAPSED).groupby("task").mean().sort_values(ascending=False)
 
 
 def dice_table(board: Board) -> pd.DataFrame:

@@ -24,8 +24,8 @@ STATIC = ("random", "n_parameters", "mean_rank_elsewhere")
 DOSES = ("ssl_mae", "ssl_genesis", "ssl_simclr", "ssl_volume_fusion")
 
 
-def page(boards: list[Board]) -> str:
-    """The whole page; boards: the protocols of one benchmark."""
+def page(boards: list[Board], volumes=None) -> str:
+    """The whole page; boards: the protocols of one benchmark; volumes: Dice per volume and class, where at hand."""
     name = boards[0].benchmark
     every = [(board, numbers.results(board, board.pools[0])) for board in boards]
     lines = [
@@ -39,7 +39,7 @@ def page(boards: list[Board]) -> str:
         "\"Not told apart\" means p >= .05: it is no proof of equality.",
         "",
         "## In short", "", *_short(every), "",
-        "## The instrument", "", *_instrument(boards), "",
+        "## The instrument", "", *_instrument(boards, volumes), "",
         "## Does any metric work?", "",
         *[line for board, result in every for line in _overall(board, result)], "",
         "## Within one architecture, and across", "", *_pools(boards), "",
@@ -94,7 +94,7 @@ def _short(every) -> list[str]:
     return lines
 
 
-def _instrument(boards) -> list[str]:
+def _instrument(boards, volumes) -> list[str]:
     lines = []
     for board in boards:
         encoders = board.pools[0].encoders
@@ -117,6 +117,7 @@ def _instrument(boards) -> list[str]:
             f"Best encoder of each task: {best}. Over all tasks: {mean.index[0]} {mean.iloc[0]:.3f}, then "
             f"{mean.index[1]} {mean.iloc[1]:.3f}; last {mean.index[-1]} {mean.iloc[-1]:.3f}.",
             "",
+            *(_collapsed(volumes, board.protocol) if volumes is not None else []),
         ]  # fmt: skip
     if len(boards) > 1:
         first, second = (numbers.dice_table(board) for board in boards[:2])
@@ -128,6 +129,16 @@ def _instrument(boards) -> list[str]:
     return [
         *lines,
         "Command: `python -m tebench job=collect benchmark=starter` (spread), `job=leaderboard` (the page).",
+    ]
+
+
+def _collapsed(volumes, protocol) -> list[str]:
+    found = numbers.collapsed(volumes, protocol)
+    worst = ", ".join(f"{task} {100 * share:.0f} %" for task, share in found.items() if share > 0) or "none"
+    return [
+        f"Classes that a run lost (mean Dice below .01), as a share of runs x classes: {worst}. After so few steps "
+        "that is what an encoder reached and counts as measured; it is part of the spread between encoders.",
+        "",
     ]
 
 
