@@ -1,8 +1,8 @@
 """Encoders from files: what kind of checkpoint it is, what it says, and the network.
 
 Known: nnssl / OpenMind files (`nnssl.py`) and state dicts of MONAI networks (`monai_networks.py`), as .pth,
-.pt, .ckpt or .safetensors. A file that was named to `add` is an encoder of the catalogue from then on, under
-a short name; worker processes that are started later know it too.
+.pt, .ckpt or .safetensors, and one Keras file (`invesalius.py`). A file that was named to `add` is an encoder of
+the catalogue from then on, under a short name; worker processes that are started later know it too.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
+KERAS = ".h5"  # by name only: folders are not searched for it, since .h5 files mostly hold other things
 GENERIC = re.compile(r"(checkpoint|model|weights|best|final|last|latest|fold|epoch|step|network|[\d_.\-])+", re.I)
 VARIABLE = "TEBENCH_CHECKPOINTS"  # name -> path, as JSON: the environment is what spawned workers inherit
 
@@ -56,13 +57,19 @@ def _described(path: Path, name: str, stamp, beside) -> Reading:
 
 def _beside(path: Path) -> list[Path]:
     """The files of plain values that belong to a checkpoint."""
+    if path.suffix == KERAS:
+        return []  # it says everything itself
     names = ("adaptation_plan.json", *(f"{path.stem}{ending}" for ending in (".json", ".yaml", ".yml")))
     return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
 def _read(path: Path, name: str, channels: int | None) -> Reading:
-    from tebench.encoders import monai_networks, nnssl, weights
+    from tebench.encoders import invesalius, monai_networks, nnssl, weights
 
+    if invesalius.is_hdf5(path):
+        if channels is not None:
+            raise InputError(f"checkpoint {path} reads one channel; channels= is for nnssl files.")
+        return invesalius.read(path, name)
     content = weights.read(path)
     if nnssl.is_nnssl(content, path):
         return nnssl.read(content, path, name, channels=channels)
@@ -143,7 +150,7 @@ def path_of(name: str) -> Path | None:
     known = registered()
     if name in known:
         return known[name]
-    looks_like = name.endswith(ENDINGS) or "/" in name or os.sep in name
+    looks_like = name.endswith((*ENDINGS, KERAS)) or "/" in name or os.sep in name
     return Path(name).expanduser() if looks_like else None
 
 
