@@ -7,7 +7,7 @@ The file is GPL-2: it is read where it lies and never comes with tebench. A 3D U
 a stage, 8, 16, 32 channels at strides 1, 2, 4, and the pooled map (32 channels, stride 8) as the deepest stage; no
 normalisation layer, dropout is the identity in use. The program scales a volume's whole range to 0..1, so "unit" is the
 nearest option, cuts windows of 48^3, and reads arrays in (z, y, x) order. It also turns the y axis of a NIfTI image
-round, which is not done here [choice]: on both heads of the task brain_mask the mask is nearer to the given one without.
+round; not here [choice]: on both real heads of the task brain_mask the mask is nearer to the given one without it.
 HDF5 is read by a C library: only the pinned file is given to it.
 """
 
