@@ -14,6 +14,7 @@ from tebench.reporting.leaderboard_boards import Board
 from tebench.reporting.summary import ALPHA, number, span
 
 TOPOLOGY = "grtd_lbtc"
+OURS = "grtd_relative_lbtc"
 RIVALS = ("logme", "gbc", "hscore", "ccfv")
 HELP = ((TOPOLOGY, "lbtc"), (TOPOLOGY, "grtd"))
 CORRECTED = (
@@ -35,7 +36,8 @@ def page(boards: list[Board], volumes=None) -> str:
         f"raw table behind a section: `python -m tebench benchmark={name} protocol=PROTOCOL metric=[A,B]`, or the "
         "command named there. tau_w: weighted Kendall tau of score and fine-tuned Dice, mean over the tasks that can "
         "rank; [ ]: 95 % interval over ground-truth seeds; chance: middle 95 % over permutations of the encoders. "
-        "Two metrics are compared by the paired encoder-swap test; p is corrected (Holm) within its list. "
+        "p of one metric: 1,999 permutations, so .001 is the least there is. Two metrics are compared by the paired "
+        "encoder-swap test; p is corrected (Holm) within its list. "
         "\"Not told apart\" means p >= .05: it is no proof of equality.",
         "",
         "## In short", "", *_short(every), "",
@@ -91,6 +93,12 @@ def _short(every) -> list[str]:
                 f"- `{board.protocol}`: its gate turned round has {number(one['tau_second'])}, the released one "
                 f"{number(one['tau_first'])} (p {_p(one['p'])}), higher on {one['better']} of {one['tasks']} tasks."
             )
+    for board in boards:
+        within = [pool for pool in board.pools if pool.name.startswith("within_")]
+        for pool in within:
+            found = numbers.means(numbers.results(board, pool))
+            told = "; ".join(_said(board, found, m) for m in (TOPOLOGY, OURS) if m in found.index)
+            lines.append(f"- `{board.protocol}`, within one architecture, {pool.name} (n = {len(pool)}): {told}.")
     return lines
 
 
@@ -184,7 +192,7 @@ def _said(board, found, metric) -> str:
 
 
 def _pools(boards) -> list[str]:
-    shown = (TOPOLOGY, "grtd", "lbtc", *RIVALS, "hscore_regularized", "linear_probe", "n_parameters", "random")
+    shown = (TOPOLOGY, "grtd", "lbtc", OURS, *RIVALS, "hscore_regularized", "linear_probe", "n_parameters", "random")
     lines = []
     for board in boards:
         pools = [p for p in board.pools if len(p) >= 6]
@@ -328,7 +336,9 @@ def _limits(boards) -> list[str]:
     return [
         f"- **Other encoders.** {len(board.pools[0])} small encoders of three shapes (at most 2.1 M parameters), "
         "eleven of them pre-trained here for minutes, on a handful of images. Intervals cover repeated measurement of "
-        "these encoders, not others; chance says how far an order of this many encoders can be luck.",
+        "these encoders, not others; chance says how far an order of this many encoders can be luck. Encoders of one "
+        "shape resemble each other, so permuting them one by one makes chance look narrower than it is: read the pools "
+        "of one architecture beside the whole.",
         f"- **Other tasks.** {tasks} tasks from a few real images: most are population averages (n = 1 image each), "
         "further cases are virtual subjects simulated from them; labels come from atlases or are derived. Tasks share "
         "images, so they are not independent.",
