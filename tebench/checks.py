@@ -120,7 +120,10 @@ def _close(a: float, b: float) -> tuple[bool, str]:
 
 def _array_checks(metric: Metric) -> Iterator[Check]:
     arrays = make_arrays(1.0)
-    base = lambda: value_of(metric, arrays)
+
+    def base():
+        return value_of(metric, arrays)
+
     rng = np.random.default_rng(1)
 
     def untouched():
@@ -222,7 +225,10 @@ def _refuses(call) -> tuple[bool, str]:
 
 def _static_checks(metric: Metric) -> Iterator[Check]:
     facts = {"name": "some_encoder", "task": "some_task", "n_parameters": 1000}
-    call = lambda: check_value(metric, metric.function(dict(facts), **metric.complete({})), None)
+
+    def call():
+        return check_value(metric, metric.function(dict(facts), **metric.complete({})), None)
+
     yield "finite float", lambda: (math.isfinite(call()), f"{call():.6g}")
     yield "declared range", lambda: (metric.bounds(2)[0] <= call() <= metric.bounds(2)[1], f"{call():.6g}")
     yield "same seed, same value", lambda: (call() == call(), f"{call()!r}")

@@ -25,7 +25,7 @@ class CacheError(TebenchError):
     """A cache file is missing, damaged or made from something else."""
 
 
-class NotApplicable(TebenchError):
+class NotApplicable(TebenchError):  # noqa: N818 - no error: a metric says so
     """A metric has no value here, with the reason (never replaced by a number)."""
 
 

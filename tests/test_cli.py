@@ -122,8 +122,8 @@ def test_check_job_says_pass_and_fail_by_exit_code(tmp_path):
 def test_help_lists_the_metrics_of_plugins_and_bears_a_closed_pipe(tmp_path):
     (tmp_path / "mine.py").write_text(
         "from tebench import metric\n"
-        "@metric(name='helped', title='H', paper='arXiv:0000.00000', direction='up', range=(0.0, 1.0), reads='matrix',\n"
-        "        cost='linear', invariances=())\n"
+        "@metric(name='helped', title='H', paper='arXiv:0000.00000', direction='up', range=(0.0, 1.0),\n"
+        "        reads='matrix', cost='linear', invariances=())\n"
         "def helped(features, labels) -> float:\n"
         "    'A number.'\n"
         "    return 0.5\n"

@@ -61,7 +61,10 @@ def invariances_that_hold(metric) -> set[str]:
         "shift": [arrays.features + 5 * rng.standard_normal(d)],
     }
     base = value_of(metric, arrays)
-    near = lambda value: abs(value - base) <= TOLERANCE * abs(base) + 1e-9
+
+    def near(value):
+        return abs(value - base) <= TOLERANCE * abs(base) + 1e-9
+
     return {name for name, all_of in changes.items() if all(near(_value(metric, arrays, f)) for f in all_of)}
 
 

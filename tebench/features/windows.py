@@ -41,24 +41,24 @@ def assign(
 
     positions: (n, 3) voxel positions inside `shape`. Every position has exactly one window.
     """
-    first = [starts(size, length, overlap) for size, length in zip(shape, patch)]
+    first = [starts(size, length, overlap) for size, length in zip(shape, patch, strict=False)]
     owners = np.stack([owner(first[axis], patch[axis], positions[:, axis]) for axis in range(3)], axis=1)
     flat = np.ravel_multi_index(owners.T, [len(axis) for axis in first])
     order = np.argsort(flat, kind="stable")
     ids, begins = np.unique(flat[order], return_index=True)
     corners = list(itertools.product(*(axis.tolist() for axis in first)))
-    return [(corners[index], rows) for index, rows in zip(ids, np.split(order, begins[1:]))]
+    return [(corners[index], rows) for index, rows in zip(ids, np.split(order, begins[1:]), strict=False)]
 
 
 def cut(image: np.ndarray, start: Triple, patch: Triple) -> np.ndarray:
     """(C, *patch) window of a (C, X, Y, Z) image, zeros where it reaches outside."""
     shape = image.shape[1:]
-    inside = tuple(slice(max(0, s), min(n, s + p)) for s, p, n in zip(start, patch, shape))
+    inside = tuple(slice(max(0, s), min(n, s + p)) for s, p, n in zip(start, patch, shape, strict=False))
     values = image[(slice(None), *inside)]
     if values.shape[1:] == tuple(patch):
         return values
     out = np.zeros((image.shape[0], *patch), dtype=image.dtype)
-    target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start))
+    target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start, strict=False))
     out[(slice(None), *target)] = values
     return out
 
@@ -67,7 +67,7 @@ def check(patch, overlap: float, divisor: int) -> Triple:
     """The patch as three integers, each a multiple of the encoder's divisor."""
     try:
         sizes = tuple(int(size) for size in patch)
-        exact = len(sizes) == 3 and all(size == given for size, given in zip(sizes, patch))
+        exact = len(sizes) == 3 and all(size == given for size, given in zip(sizes, patch, strict=False))
     except (TypeError, ValueError):
         exact = False
     if not exact or any(size < 1 or size % divisor for size in sizes):

@@ -51,7 +51,7 @@ def _fields(start: bytes) -> tuple[dict[str, str], int]:
         line = start[at : end if end >= 0 else len(start)].rstrip(b"\r")
         match = re.fullmatch(rb"\s*([A-Za-z]\w*)\s*[=:]\s*([\x20-\x7e\t]*)", line)
         if end < 0 or len(line) > _LONGEST or match is None or match[1].decode() in fields:
-            raise InputError(f"its header has a malformed line: {ascii(line[:60])}")
+            raise InputError(f"its header has a malformed line: {line[:60]!a}")
         fields[match[1].decode()] = match[2].decode().strip()
         at = end + 1
     return fields, at

@@ -261,7 +261,8 @@ def test_print_keeps_tables_and_leaves_controls_out(driver, page):
 def test_words_of_a_hostile_row_stay_text_and_an_unknown_address_changes_nothing(site, driver, page, tmp_path):
     board = site[1][0]
     encoder = board.rows["encoder"].iloc[0]
-    rows = board.rows.replace({"metric": {"lbtc": HOSTILE}, "encoder": {encoder: HOSTILE}, "task": {"tissues": HOSTILE}})
+    hostile = {"encoder": {encoder: HOSTILE}, "task": {"tissues": HOSTILE}}
+    rows = board.rows.replace({"metric": {"lbtc": HOSTILE}, **hostile})
     rows = rows[rows["metric"].isin([HOSTILE, "grtd", "leep"])].reset_index(drop=True)
     rows["title"] = HOSTILE
     rows["reason"] = rows["reason"].where(rows["reason"] == "", HOSTILE)
