@@ -65,8 +65,13 @@ def _help(arguments: list[str]) -> None:
         print(help_text(), flush=True)
     except TebenchError as error:
         _stop(error)
-    except BrokenPipeError:  # tebench --help | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _unheard()
+
+
+def _unheard() -> None:
+    """Nobody reads on (`tebench ... | head`): what is still buffered goes nowhere, without a traceback at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sweep(start) -> None:
@@ -104,6 +109,8 @@ def _run(config) -> None:
         _stop(error)
     except KeyboardInterrupt:
         _interrupted()
+    except BrokenPipeError:
+        _unheard()
 
 
 def _job(config) -> None:
