@@ -19,10 +19,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from tebench.evaluation.arrays import MEAN
+from tebench.evaluation.compare import holm
 from tebench.reporting import citation, leaderboard_data
 from tebench.reporting.leaderboard_boards import Board, Result
 from tebench.reporting.leaderboard_data import view_id, words_of
-from tebench.reporting.summary import number, span
+from tebench.reporting.summary import ALPHA, number, span
 
 _PAGE = files("tebench.reporting") / "page"
 SCRIPTS = ("format.js", "plot.js", "view.js", "script.js")
@@ -38,7 +39,7 @@ class Line:
     row: object
     word: str
     strip: Markup
-    chance: bool
+    chance: str
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,16 @@ def strip(low, high, null_low, null_high, tau, ceiling) -> Markup:
 def _view(result: Result, task: str) -> View:
     board, frame = result.board, leaderboard_data.ordered(result, task)
     titles, pool = board.titles, result.pool.name
+    tested = frame["tau_w"].notna() & frame["p"].notna()
+    proven = dict(zip(frame.loc[tested, "metric"], (p < ALPHA for p in holm(frame.loc[tested, "p"])), strict=True))
     lines = []
     for row in frame.itertuples(index=False):
         group = None if pd.isna(row.group) else int(row.group)
         picture = strip(row.low, row.high, row.null_low, row.null_high, row.tau_w, row.ceiling)
-        inside = math.isfinite(row.tau_w) and row.p >= 0.05
+        known = row.metric in proven
+        chance = "" if not known or proven[row.metric] else "inside" if row.p >= ALPHA else "alone"
         anchor = view_id(board.name, pool, task, row.metric)
-        lines.append(Line(anchor, titles[row.metric], group, row, words_of(row), picture, inside))
+        lines.append(Line(anchor, titles[row.metric], group, row, words_of(row), picture, chance))
     return View(
         view_id(board.name, pool, task), board, result, task, lines, leaderboard_data.first(frame["ceiling"]),
         leaderboard_data.first(frame["reliability"]), *leaderboard_data.standing(result, task),

@@ -18,12 +18,20 @@ function entry(at, row) {
   const word = found.tau_w !== null ? "" : WORDS[found.status] || found.status;
   return Object.assign(found, { metric, title, word, id: viewId(at) + "." + slug });
 }
-function entries(at) { return viewOf(at).rows.map((row) => entry(at, row)); }
+// Bold is for what lies outside chance after Holm's correction over the metrics of the table, as in evaluation/compare.py.
+function entries(at) {
+  const items = viewOf(at).rows.map((row) => entry(at, row)), tested = items.filter((item) => item.word === "" && item.p !== null);
+  let least = 0;
+  tested.slice().sort((a, b) => a.p - b.p).forEach((item, place) => {
+    least = Math.max(least, Math.min(1, item.p * (tested.length - place)));
+    item.chance = item.p >= 0.05 ? "inside" : least >= 0.05 ? "alone" : "";
+  });
+  return items;
+}
 
 function tableRow(item) {
   const cell = (label, value, text) => el("td", { "data-label": label, "data-v": value === null ? "" : value }, text);
-  const inside = item.word === "" && item.p >= 0.05;
-  const row = el("tr", item.word ? { class: "absent" } : inside ? { class: "inside" } : null,
+  const row = el("tr", item.word ? { class: "absent" } : item.chance ? { class: item.chance } : null,
     cell("group", item.group, item.group === null ? "–" : String(item.group)),
     el("th", { scope: "row", "data-v": plain(item.title) }, el("a", { href: "#" + item.id }, plain(item.title))));
   if (item.word) {
