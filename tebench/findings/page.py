@@ -90,8 +90,9 @@ def _short(every) -> list[str]:
         if len(extra):
             one = numbers.pair(board, board.pools[0], TOPOLOGY, numbers.REVERSED, extra)
             lines.append(
-                f"- `{board.protocol}`: its gate turned round has {number(one['tau_second'])}, the released one "
-                f"{number(one['tau_first'])} (p {_p(one['p'])}), higher on {one['better']} of {one['tasks']} tasks."
+                f"- `{board.protocol}`: with its gate turned round it has {number(one['tau_second'])}, with the released "
+                f"gate {number(one['tau_first'])} (p {_p(one['p'])}, uncorrected), higher on {one['better']} of "
+                f"{one['tasks']} tasks."
             )
     for board in boards:
         within = [pool for pool in board.pools if pool.name.startswith("within_")]
@@ -121,6 +122,10 @@ def _instrument(boards, volumes) -> list[str]:
             "| task | mean Dice | SD between encoders | SD between seeds | reliability | noise ceiling of tau_w |",
             "| --- | ---: | ---: | ---: | ---: | ---: |",
             *(_instrument_row(board, task, row) for task, row in found.iterrows()),
+            "",
+            "In brackets, of reliability: 95 % interval over other encoders and seeds; of the ceiling: middle 95 % "
+            "over the ways to split the seeds (three seeds: lowest and highest), no confidence interval. Either part "
+            "holds fewer seeds than the whole ground truth, so a metric may exceed this ceiling.",
             "",
             f"Best encoder of each task: {best}. Over all tasks: {mean.index[0]} {mean.iloc[0]:.3f}, then "
             f"{mean.index[1]} {mean.iloc[1]:.3f}; last {mean.index[-1]} {mean.iloc[-1]:.3f}.",
@@ -175,7 +180,12 @@ def _overall(board, result) -> list[str]:
     if after:
         lines[0] += (
             " After Holm: "
-            + ", ".join(board.titles[m] for m, p in zip(found.index, adjusted, strict=True) if p < ALPHA)
+            + ", ".join(
+                board.titles[m]
+                + ("" if found.loc[m, "tau_w"] > 0 else f" (worse than chance, {number(found.loc[m, 'tau_w'])})")
+                for m, p in zip(found.index, adjusted, strict=True)
+                if p < ALPHA
+            )
             + "."
         )
     if place:
@@ -342,8 +352,9 @@ def _limits(boards) -> list[str]:
         f"- **Other tasks.** {tasks} tasks from a few real images: most are population averages (n = 1 image each), "
         "further cases are virtual subjects simulated from them; labels come from atlases or are derived. Tasks share "
         "images, so they are not independent.",
-        "- **Long training.** 64 steps of all weights or 80 of the decoder: what an encoder gives early. Random "
-        "encoders lose small classes in so few steps. Longer training was not measured.",
+        "- **Long training.** 64 steps of all weights or 80 of the decoder: what an encoder gives early. Random and "
+        "pre-trained encoders lose small classes in so few steps, random ones more often. Longer training was not "
+        "measured.",
         "- **Which metric to use.** A metric that is outside chance here has been shown to work here. One that is not "
         "has not been shown to fail.",
     ]  # fmt: skip
