@@ -90,9 +90,9 @@ def _short(every) -> list[str]:
         if len(extra):
             one = numbers.pair(board, board.pools[0], TOPOLOGY, numbers.REVERSED, extra)
             lines.append(
-                f"- `{board.protocol}`: with its gate turned round it has {number(one['tau_second'])}, with the released "
-                f"gate {number(one['tau_first'])} (p {_p(one['p'])}, uncorrected), higher on {one['better']} of "
-                f"{one['tasks']} tasks."
+                f"- `{board.protocol}`: with its gate turned round it has {number(one['tau_second'])}, with the "
+                f"released gate {number(one['tau_first'])} (p {_p(one['p'])}, uncorrected), higher on "
+                f"{one['better']} of {one['tasks']} tasks."
             )
     for board in boards:
         within = [pool for pool in board.pools if pool.name.startswith("within_")]
