@@ -28,8 +28,9 @@ def rank_groups(
 ) -> pd.DataFrame:
     """Groups of metrics by mean tau_w over the rankable tasks; members of a group are not told apart from its best.
 
-    Group 1 reaches from the best metric down to the last that does not differ from it at level `alpha` (paired
-    encoder-swap test, Holm over the comparisons with that best); group 2 is made likewise of the rest, and so on.
+    Group 1 reaches from the best metric down to the one before the first that differs from it at level `alpha` (paired
+    encoder-swap test, Holm over the comparisons with that best); group 2 is made likewise of the rest, and so on. A
+    lower group may hold metrics that are not told apart from a higher leader either: the test's power differs by pair.
     Columns: metric, tau_w, group, leader (of its group), difference (leader - metric), p (raw), p_holm.
     Metrics without a number on every rankable task are absent. The best is chosen by the same data, so that a
     group's border is descriptive; the individual p are those of fixed pairs.
@@ -50,8 +51,8 @@ def rank_groups(
         leader, *others = left
         raw = [swap_test(ranks[leader], ranks[other], dice, masks, exact) for other in others]
         adjusted = holm(raw)
-        # A group reaches down to the last metric that is not told apart, so that groups follow the order of tau_w.
-        size = max((i + 1 for i, p in enumerate(adjusted) if p >= alpha), default=0)
+        # Nobody told apart from the leader is inside, and groups follow the order of tau_w.
+        size = next((i for i, p in enumerate(adjusted) if p < alpha), len(adjusted))
         rows.append((leader, mean[leader], group, leader, 0.0, 1.0, 1.0))
         for other, p, corrected in list(zip(others, raw, adjusted, strict=True))[:size]:
             rows.append((other, mean[other], group, leader, mean[leader] - mean[other], p, corrected))

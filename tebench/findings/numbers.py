@@ -123,6 +123,14 @@ def collapsed(volumes: pd.DataFrame, protocol: str) -> pd.Series:
     return (by_class < COLLAPSED).groupby("task").mean().sort_values(ascending=False)
 
 
+def most_lost(volumes: pd.DataFrame, protocol: str) -> tuple[str, str, float]:
+    """(task, class, share of its runs) of the class that is lost most often."""
+    own = volumes[volumes["protocol"] == protocol]
+    by_class = own.groupby(["task", "class", "encoder", "seed"])["dice"].mean().dropna()
+    lost = (by_class < COLLAPSED).groupby(["task", "class"]).mean()
+    return (*lost.idxmax(), float(lost.max()))
+
+
 def dice_table(board: Board) -> pd.DataFrame:
     """Mean fine-tuned Dice over seeds, encoders x tasks."""
     return board.truth.groupby(["encoder", "task"])["value"].mean().unstack()

@@ -15,6 +15,7 @@ from tebench.reporting.summary import ALPHA, number, span
 
 TOPOLOGY = "grtd_lbtc"
 OURS = "grtd_relative_lbtc"
+RELEASED = "grtd_lbtc_released"
 RIVALS = ("logme", "gbc", "hscore", "ccfv")
 HELP = ((TOPOLOGY, "lbtc"), (TOPOLOGY, "grtd"))
 CORRECTED = (
@@ -36,7 +37,7 @@ def page(boards: list[Board], volumes=None) -> str:
         f"raw table behind a section: `python -m tebench benchmark={name} protocol=PROTOCOL metric=[A,B]`, or the "
         "command named there. tau_w: weighted Kendall tau of score and fine-tuned Dice, mean over the tasks that can "
         "rank; [ ]: 95 % interval over ground-truth seeds; chance: middle 95 % over permutations of the encoders. "
-        "p of one metric: 1,999 permutations, so .001 is the least there is. Two metrics are compared by the paired "
+        "p of one metric: 1,999 permutations, 19,999 where that gives p < .01. Two metrics are compared by the paired "
         "encoder-swap test; p is corrected (Holm) within its list. "
         "\"Not told apart\" means p >= .05: it is no proof of equality.",
         "",
@@ -61,11 +62,12 @@ def page(boards: list[Board], volumes=None) -> str:
 def _short(every) -> list[str]:
     """The answers in a line each; words follow the numbers."""
     boards = [board for board, _ in every]
-    beyond, topology = [], []
+    beyond, topology, released = [], [], []
     for _, result in every:
         found = numbers.means(result)
         adjusted = dict(zip(found.index, holm(found["p"]), strict=True))
         beyond.append({m for m, p in adjusted.items() if p < ALPHA and found.loc[m, "tau_w"] > 0})
+        released.append(RELEASED in found.index and found.loc[RELEASED, ["tau_w", "p"]].tolist())
         topology.append((found.loc[TOPOLOGY, "tau_w"], found.loc[TOPOLOGY, "p"], adjusted[TOPOLOGY]))
     titles, under = boards[0].titles, " and ".join(f"`{board.protocol}`" for board in boards)
     always = ", ".join(sorted(titles[m] for m in set.intersection(*beyond))) or "none"
@@ -85,6 +87,12 @@ def _short(every) -> list[str]:
         f"- Against LogME, GBC, H-score and CC-FV it is higher in {higher} of {len(gaps)} comparisons, shown better "
         f"(after Holm over all of them) in {ahead}.",
     ]
+    if all(released):
+        told = "; ".join(
+            f"{number(tau)} under `{board.protocol}` (p {_p(p)})"
+            for board, (tau, p) in zip(boards, released, strict=True)
+        )
+        lines.append(f"- The same metric as its released code computes it has {told}.")
     for board in boards:
         extra = numbers.gates(board, board.pools[0])
         if len(extra):
@@ -95,7 +103,7 @@ def _short(every) -> list[str]:
                 f"{one['better']} of {one['tasks']} tasks."
             )
     for board in boards:
-        within = [pool for pool in board.pools if pool.name.startswith("within_")]
+        within = [pool for pool in board.pools if pool.name.startswith("within_") or pool.name == "ssl"]
         for pool in within:
             found = numbers.means(numbers.results(board, pool))
             told = "; ".join(_said(board, found, m) for m in (TOPOLOGY, OURS) if m in found.index)
@@ -141,16 +149,18 @@ def _instrument(boards, volumes) -> list[str]:
         ]  # fmt: skip
     return [
         *lines,
-        "Command: `python -m tebench job=collect benchmark=starter` (spread), `job=leaderboard` (the page).",
+        "Dice of every run: `leaderboard/ground_truth/`; a slice of it trained again: `python -m tebench job=verify`.",
     ]
 
 
 def _collapsed(volumes, protocol) -> list[str]:
     found = numbers.collapsed(volumes, protocol)
     worst = ", ".join(f"{task} {100 * share:.0f} %" for task, share in found.items() if share > 0) or "none"
+    task, label, share = numbers.most_lost(volumes, protocol)
     return [
-        f"Classes that a run lost (mean Dice below .01), as a share of runs x classes: {worst}. After so few steps "
-        "that is what an encoder reached and counts as measured; it is part of the spread between encoders.",
+        f"Classes that a run lost (mean Dice below .01), as a share of runs x classes: {worst}; most often {label} of "
+        f"{task}, in {100 * share:.0f} % of its runs. After so few steps that is what an encoder reached and "
+        "counts as measured; it is part of the spread between encoders.",
         "",
     ]
 
@@ -202,7 +212,19 @@ def _said(board, found, metric) -> str:
 
 
 def _pools(boards) -> list[str]:
-    shown = (TOPOLOGY, "grtd", "lbtc", OURS, *RIVALS, "hscore_regularized", "linear_probe", "n_parameters", "random")
+    shown = (
+        OURS,
+        TOPOLOGY,
+        RELEASED,
+        "grtd_relative",
+        "grtd",
+        "lbtc",
+        *RIVALS,
+        "hscore_regularized",
+        "linear_probe",
+        "n_parameters",
+        "random",
+    )
     lines = []
     for board in boards:
         pools = [p for p in board.pools if len(p) >= 6]
@@ -298,7 +320,12 @@ def _static(board, result) -> list[str]:
         f"{_said(board, found, m)}, above which lie {int((others['tau_w'] > found.loc[m, 'tau_w']).sum())} of "
         f"{len(others)} metrics" for m in known
     ]  # fmt: skip
-    return [f"**`{board.protocol}`**: " + "; ".join(parts) + ".", ""]
+    cells = result[(result["task"] != MEAN) & (result["status"] == "ok") & result["tau_w"].notna()]
+    best = cells.loc[cells.groupby("task")["tau_w"].idxmax()]
+    won = [f"{board.titles[row.metric]} on {row.task} ({number(row.tau_w)})" for row in best.itertuples()
+           if row.metric in STATIC]  # fmt: skip
+    alone = f" Highest of all metrics on a single task: {', '.join(won)}." if won else ""
+    return [f"**`{board.protocol}`**: " + "; ".join(parts) + "." + alone, ""]
 
 
 def _known(boards) -> list[str]:
@@ -335,7 +362,8 @@ def _known(boards) -> list[str]:
             known = [n for n in ("deepbet", "deepbet_bbox", "deepbrain") if n in order]
             lines.append(
                 f"- `{board.protocol}`: on the control `brain_mask`, for which the third-party networks were trained, "
-                f"they take places {', '.join(f'{n} {order[n]}' for n in known)} of {len(order)}."
+                f"they take places {', '.join(f'{n} {order[n]}' for n in known)} of {len(order)}: "
+                + ("as expected." if max(order[n] for n in known) <= 2 * len(known) else "not all of them lead.")
             )
     return lines
 

@@ -34,6 +34,7 @@ import itertools
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -188,8 +189,8 @@ def _row_problems(row: dict) -> list[str]:
     for name in COLUMNS:
         if len(row[name]) > LONGEST:
             return [f"{name} has {len(row[name])} characters; at most {LONGEST}"]
-        if re.search(r"[\x00-\x1f\x7f]", row[name]):
-            found.append(f"{name} holds control characters")
+        if any(unicodedata.category(c) in ("Cc", "Cf") for c in row[name] if not c.isalnum()):
+            found.append(f"{name} holds control characters or invisible ones")
         if row[name].startswith(_FORMULA) and not _is_number(row[name]):
             found.append(f"{name} starts like a spreadsheet formula: {row[name][:30]!r}")
     for name, pattern in (("task", _NAME), ("encoder", _NAME), ("metric", _METRIC), ("pool", _POOL),

@@ -12,7 +12,8 @@ import pandas as pd
 
 from tebench import registry
 from tebench.errors import TebenchError
-from tebench.evaluation import evaluate
+from tebench.evaluation import evaluate, groundtruth
+from tebench.evaluation.ceiling import split_ceiling
 from tebench.reporting import leaderboard_boards, leaderboard_rows, submission
 from tebench.reporting.leaderboard_pools import stale
 
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-6  # relative, of scores that are computed again on another machine
 CLAIM = 1e-9  # tau of the same scores has no excuse to differ
+MOST_SECONDS, MOST_MB = 1e7, 1e7  # of one cell
 SHOWN = 40
 _SHOWN = 5
 
@@ -105,6 +107,16 @@ def _names(facts, rows, board) -> list[str]:
         found.append("beside must not name the submitted metric")
     if unknown := set(facts["beside"]) - published:
         found.append(f"beside names {_list(unknown)}, which are not published")
+    own = rows[rows["metric"] == facts["metric"]]
+    others = board.rows.loc[board.rows["metric"] != facts["metric"], "title"].str.casefold()
+    if taken := sorted(set(own["title"].str.casefold()) & set(others)):
+        found.append(f"title {_list(taken)} is that of another metric")
+    for name in ("title", "metric_hash", "stages", "parameters"):
+        if (n := own[name].map(str).nunique()) > 1:
+            found.append(f"the rows of {facts['metric']} have {n} values of {name}; a metric has one")
+    for name, most in (("seconds", MOST_SECONDS), ("peak_mb", MOST_MB)):
+        if (own[name] > most).any():
+            found.append(f"{name} reaches {own[name].max():g}; more than {most:g} is taken for a slip")
     if not facts["beside"]:
         found.append(f"beside is empty: make a published metric again, such as {min(published)}, so that drift shows")
     return found
@@ -149,7 +161,7 @@ def _drift(facts, rows, board) -> list[str]:
             first, second = theirs.loc[key], own.loc[key]
             if first["status"] != second["status"]:
                 moved.append(f"{_words(key)}: {first['status']} became {second['status']}")
-            elif not _close(first["score"], second["score"]):
+            elif not close(first["score"], second["score"]):
                 moved.append(f"{_words(key)}: {first['score']:.9g} became {second['score']:.9g}")
         if moved:
             found.append(f"value drift of {metric}, {len(moved)} cell(s): {_list(moved)}")
@@ -173,6 +185,13 @@ def _identities(facts, rows, board) -> tuple[list[str], list[str]]:
         found.append("no cell of the metric has a score")
     elif own.loc[own["status"] == "ok"].groupby("task")["score"].nunique().max() == 1:
         found.append("the scores are constant over the encoders: they rank nothing")
+    top = {
+        task: split_ceiling(groundtruth.matrix(board.truth, task, board.pools[0].encoders)[0]).value
+        for task in board.tasks
+    }
+    above = [task for task, value in again.items() if value is not None and value > top.get(task, 1.0)]
+    if above:
+        notes.append(f"tau_w is above the noise ceiling on {', '.join(above)}: look at how the scores were made")
     notes.append("tau_w " + ", ".join(f"{task} {_spell(value)}" for task, value in again.items()))
     return found, notes
 
@@ -204,7 +223,7 @@ def _plausible(facts, rows, board) -> tuple[list[str], list[str]]:
     return ([], [said]) if above * 2 > len(pairs) else ([f"implausible: {said}"], [])
 
 
-def _close(first: float, second: float) -> bool:
+def close(first: float, second: float) -> bool:
     if math.isnan(first) or math.isnan(second):
         return math.isnan(first) and math.isnan(second)
     return math.isclose(first, second, rel_tol=TOLERANCE, abs_tol=1e-9)

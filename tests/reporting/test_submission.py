@@ -239,3 +239,41 @@ def test_a_metric_known_to_read_labels_needs_a_control(check, monkeypatch):
     assert any("although the metric reads labels" in problem for problem in check(without).problems)
     monkeypatch.setattr(validation.registry, "load", lambda: known | {"mine": known["random"]})
     assert check(without).sound
+
+
+def test_some_cells_are_scored_again_with_the_metrics_file(folder, sound, tmp_path, monkeypatch):
+    """What a forger cannot know: which cells. `_score` itself is walked by hand, on real features."""
+    from types import SimpleNamespace
+
+    from tebench import registry
+    from tebench.jobs import validate as job
+
+    facts, rows = sound
+    path = tmp_path / "s.csv"
+    path.write_text(submission.text(facts, rows), encoding="utf-8")
+    config = {"job": {"cells": 3}, "benchmark": {"name": "starter"}}
+    true = rows[rows["metric"] == "mine"].set_index(["task", "encoder"])["score"]
+    known = registry.load() | {"mine": SimpleNamespace(name="mine", reads="matrix")}
+    monkeypatch.setattr(registry, "load", lambda: known)
+    monkeypatch.setattr(job, "_score", lambda config, metric, row: true[row.task, row.encoder])
+    problems, notes = job.again(config, path)
+    assert problems == [] and notes[0].startswith("3 cells scored again, equal: ")
+    monkeypatch.setattr(job, "_score", lambda config, metric, row: true[row.task, row.encoder] + 1e-3)
+    assert job.again(config, path)[0][0].startswith("the scores are not what the metric gives: ")
+    known["mine"].reads = "parts"
+    assert "no cell was scored again" in job.again(config, path)[1][0]
+    del known["mine"]
+    assert "registers no metric 'mine'" in job.again(config, path)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda facts, rows: rows.assign(title="gBc"), "title gbc is that of another metric"),
+        (_set("title", "Mi\u200bne"), "invisible"),
+        (_set("metric_hash", "0" * 64), "2 values of metric_hash"),
+        (_set("peak_mb", 1e300), "peak_mb reaches 1e+300"),
+    ],
+)
+def test_dressed_up_rows_are_refused(check, change, words):
+    assert any(words in problem for problem in check(change).problems), check(change).problems
