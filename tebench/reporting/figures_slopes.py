@@ -73,7 +73,7 @@ def slopes(scores, truth, frame, task: str, pair, directions, *, pool=None, titl
             titles.get(pair[1], pair[1]),
         ]
         for x, (name, family) in enumerate(zip(names, ("statistical", "ground truth", "topological"), strict=True)):
-            said = style.plain("\n".join(textwrap.wrap(name, 24)))
+            said = "\n".join(textwrap.wrap(style.plain(name), 22))
             axes.text(x, 0.1, f"{family}\n{said}", ha="center", va="bottom", fontsize=8.5, fontweight="bold")
         notes = [
             _note(frame, name, task, columns[side][0], columns[1][0]) for name, side in zip(pair, (0, 2), strict=True)

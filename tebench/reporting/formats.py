@@ -7,7 +7,7 @@ import re
 
 import pandas as pd
 
-from tebench.reporting.summary import Summary, number, span, summarise
+from tebench.reporting.summary import Summary, number, p_text, span, summarise
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -105,7 +105,7 @@ def _grid(summary: Summary, escape, embolden, *, small="%s", star="*", tilde="~"
     body = [
         [
             escape(row.title), *[cell(row.cells[task]) for task in summary.tasks], cell(row.mean),
-            span(*row.chance), number(row.p, 3), number(row.others["regret"]),
+            span(*row.chance), p_text(row.p), number(row.others["regret"]),
             str(summary.n) if not row.mean.word else "-", *([str(row.group or "-")] if grouped else []),
         ]
         for row in summary.rows

@@ -12,7 +12,7 @@ from tebench.evaluation import ranking
 from tebench.registry import get
 from tebench.reporting import style
 from tebench.reporting.formats import csv_text
-from tebench.reporting.summary import number
+from tebench.reporting.summary import number, p_text
 from tebench.storage import write_json, write_text
 
 
@@ -119,7 +119,7 @@ def columns(ranked, main: str, names: list[str], titles: dict, times: dict) -> s
             f"{int(row.rank)}" if ok else "-", "=" if ok and row.rank != 1 and row.together else "", row.encoder,
             _digits(row.score) if ok else row.status.replace("_", " "), _span(row.low, row.high) if ok else "",
             f"{int(row.rank_low)}-{int(row.rank_high)}" if ok else "",
-            _digits(row.behind) if ok and row.rank != 1 else "", number(row.p, 3) if ok and row.rank != 1 else "",
+            _digits(row.behind) if ok and row.rank != 1 else "", p_text(row.p) if ok and row.rank != 1 else "",
             *[_rank(ranks[name].get(row.encoder)) for name in others],
             f"{times[row.encoder]['extraction']:.1f}", f"{times[row.encoder]['scoring']:.1f}",
         ]  # fmt: skip

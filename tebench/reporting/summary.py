@@ -116,6 +116,15 @@ def number(value: float, digits: int = 2) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
+def p_text(p: float) -> str:
+    """A p-value of three digits, of four below .001.
+
+    >>> p_text(0.0004), p_text(0.0312)
+    ('0.0004', '0.031')
+    """
+    return number(p, 4 if p < 0.001 else 3)
+
+
 def span(low: float, high: float) -> str:
     """[low, high], or a dash where there is no interval."""
     return f"[{number(low)}, {number(high)}]" if math.isfinite(low) else "-"

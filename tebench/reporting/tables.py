@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from tebench.reporting import formats
-from tebench.reporting.summary import Summary, number, span, summarise
+from tebench.reporting.summary import Summary, number, p_text, span, summarise
 from tebench.storage import make_folder, write_text
 
 WIDTH = 120
@@ -90,7 +90,7 @@ def _columns(summary: Summary, with_interval: bool, with_chance: bool) -> list[l
 def _chance(summary: Summary) -> list[list[str]]:
     columns = [
         ["chance of mean", *[span(*row.chance) for row in summary.rows]],
-        ["p", *[number(row.p, 3) for row in summary.rows]],
+        ["p", *[p_text(row.p) for row in summary.rows]],
     ]
     if any(row.group for row in summary.rows):
         columns.append(["group", *[str(row.group or "-") for row in summary.rows]])

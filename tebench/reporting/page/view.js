@@ -43,7 +43,7 @@ function tableRow(item) {
       el("td", { class: "tau", "data-label": "τw", "data-v": item.tau_w }, el("strong", null, fixed(item.tau_w)), " ",
         span(item.low, item.high), warning ? [" ", el("span", { class: "word" }, warning)] : null),
       el("td", { class: "pic" }, strip(item.low, item.high, item.null_low, item.null_high, item.tau_w, item.ceiling)),
-      cell("p", item.p, fixed(item.p, 3)),
+      cell("p", item.p, fixed(item.p, item.p < 0.001 ? 4 : 3)),
       el("td", { "data-label": "chance" }, span(item.null_low, item.null_high)),
       cell("ceiling", item.ceiling, fixed(item.ceiling)), cell("n", item.n, String(item.n)), cell("τ plain", item.tau, fixed(item.tau)),
       cell("regret", item.regret, fixed(item.regret)), cell("Rel@1", item.rel1, fixed(item.rel1, 3)));
