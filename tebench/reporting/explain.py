@@ -145,7 +145,7 @@ def _draw_slice(axes, features, case, axis, plane, shown, found, stage, colours,
         axes.set_xlim(max(x0, -0.5), min(x1, image.shape[1] - 0.5))
         axes.set_ylim(max(y0, -0.5), min(y1, image.shape[0] - 0.5))
     axes.set_axis_off()
-    axes.set_title(f"boundary patches within {NEAR} voxels of slice {plane} (axis {axis})", fontsize=8.5)
+    axes.set_title(f"patches within {NEAR} voxels of slice {plane}, axis {axis}", fontsize=8.5)
     axes.figure.colorbar(dots, ax=axes, shrink=0.75, label="leakage", pad=0.02)
     handles = [Line2D([], [], color=colours[k], lw=2, label=style.plain(task.classes[k])) for k in present]
     axes.legend(handles=handles, fontsize=6.5, loc="upper right", bbox_to_anchor=(-0.02, 1.0), frameon=False)
