@@ -37,6 +37,15 @@ def run(config: dict) -> None:
 
     scores = score_world(world, requests, truth, config["plugins"], preset)
     print(write_tables(config, world, requests, scores, truth, pool))
+    if by_pool := _by_pool(world, scores, truth, pool):
+        print(f"\n{by_pool}")
+
+
+def _by_pool(world: World, scores, truth, pool) -> str:
+    from tebench.jobs.leaderboard import as_rows
+    from tebench.reporting import pools_table
+
+    return pools_table.write(world.output, as_rows(scores, pool), truth, pool, seed=world.seed)
 
 
 def write_tables(config: dict, world: World, requests: list[Request], scores, truth, pool) -> str:

@@ -112,7 +112,7 @@ def _grid(summary: Summary, escape, embolden, *, small="%s", star="*", tilde="~"
     ]  # fmt: skip
     pad = [""] * (len(head) - 2 - len(summary.tasks))
     facts = {
-        "noise ceiling": [number(summary.ceiling[task]) for task in [*summary.tasks, "mean"]],
+        "noise ceiling": [summary.ceiling_text(task) for task in [*summary.tasks, "mean"]],
         "chance": [*[span(*summary.chance[task]) for task in summary.tasks], ""],
         "reliability": [number(summary.reliability[task]) for task in [*summary.tasks, "mean"]],
     }

@@ -147,9 +147,17 @@ def facts_of(name: str) -> dict:
 
 
 def _catalogue(name: str, encoders: list[str]) -> tuple[tuple[Pool, ...], dict[str, Look]]:
-    """The whole pool, then the catalogue's pools that are smaller parts of it; and how its encoders are drawn."""
+    """`named_pools`, and how the encoders are drawn."""
     from tebench.encoders import catalogue
     from tebench.reporting.report import looks_of
+
+    pools = named_pools(name, encoders)
+    return pools, looks_of(e for e in pools[0].encoders if e in catalogue.names())
+
+
+def named_pools(name: str, encoders) -> tuple[Pool, ...]:
+    """The whole pool, in the catalogue's order, then the catalogue's pools that are smaller parts of it."""
+    from tebench.encoders import catalogue
 
     named = catalogue.pools()
     order = [e for members in named.values() for e in members]
@@ -159,7 +167,7 @@ def _catalogue(name: str, encoders: list[str]) -> tuple[tuple[Pool, ...], dict[s
     smaller = [
         Pool(other, tuple(members)) for other, members in present.items() if LEAST <= len(members) < len(encoders)
     ]
-    return (Pool(name, tuple(encoders)), *smaller), looks_of(e for e in encoders if e in catalogue.names())
+    return (Pool(name, tuple(encoders)), *smaller)
 
 
 def evaluate_all(boards: list[Board], workers: int = 1) -> None:

@@ -75,8 +75,15 @@ class Summary:
     ceiling: dict[str, float]
     chance: dict[str, tuple[float, float]]
     reliability: dict[str, float]
+    ceiling_range: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     legend: list[str] = field(default_factory=list)
+
+    def ceiling_text(self, task: str, *, with_range: bool = True) -> str:
+        """The noise ceiling with its range over the ways to split the seeds, where it has one."""
+        low, high = self.ceiling_range.get(task, (math.nan, math.nan))
+        known = with_range and math.isfinite(low)
+        return number(self.ceiling[task]) + (f" {span(low, high)}" if known else "")
 
 
 def summarise(
@@ -103,6 +110,11 @@ def summarise(
         ceiling={task: _first(part["ceiling"]) for task, part in facts.items()},
         chance={task: (float(part["null_low"].min()), float(part["null_high"].max())) for task, part in facts.items()},
         reliability={task: _first(part["reliability"]) for task, part in facts.items()},
+        ceiling_range={
+            task: (_first(part["ceiling_low"]), _first(part["ceiling_high"]))
+            for task, part in facts.items()
+            if {"ceiling_low", "ceiling_high"} <= set(part)
+        },
         notes=_notes(frame),
         legend=_legend(frame, groups is not None),
     )
@@ -190,7 +202,8 @@ def _legend(frame, grouped: bool) -> list[str]:
         f"[low, high]: 95 % interval over {'; '.join(covers) or 'nothing'}{_not_covered(covers)}.",
         "chance: middle 95 % over permutations of the encoders (of a task: widest over metrics).  *: p < .05, alone.",
         "Bold: best of its column, and p < .05 after Holm over the metrics.",
-        "noise ceiling: tau_w of one part of the ground-truth seeds against the rest.  regret: in Dice points.",
+        "noise ceiling: tau_w of one part of the ground-truth seeds against the rest [over the ways to split them].  "
+        "regret: in Dice points.",
     ]
     if (frame["low"] == frame["high"]).any():
         lines.append("An interval without width: no draw changed the order; the next ground truth may all the same.")

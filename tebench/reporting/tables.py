@@ -37,7 +37,7 @@ def terminal(
     lines = [title] if title else []
     lines.append(f"pool {summary.pool}: {summary.n} encoders, {len(summary.tasks)} tasks")
     for block in blocks:
-        lines += ["", *_aligned(block, rule_after=(0, len(summary.rows)))]
+        lines += ["", *aligned(block, rule_after=(0, len(summary.rows)))]
     lines += ["", *_wrapped(_others(summary, not with_chance), width)]
     # Plain text has no bold.
     notes = [*summary.notes, *(line for line in summary.legend if legend and not line.startswith("Bold"))]
@@ -79,7 +79,7 @@ def _columns(summary: Summary, with_interval: bool, with_chance: bool) -> list[l
     columns = [["metric", *[row.title for row in summary.rows], *foot]]
     for task in summary.tasks:
         cells = [row.cells[task].text(with_interval=with_interval) for row in summary.rows]
-        columns.append([task, *cells, *_facts(summary, task)])
+        columns.append([task, *cells, *_facts(summary, task, with_interval)])
     means = [row.mean.text(with_interval=True) for row in summary.rows]
     columns.append(["mean", *means, number(summary.ceiling["mean"]), "", "", number(summary.reliability["mean"])])
     if with_chance:
@@ -97,9 +97,9 @@ def _chance(summary: Summary) -> list[list[str]]:
     return columns
 
 
-def _facts(summary: Summary, task: str) -> list[str]:
-    low, high = summary.chance[task]
-    return [number(value) for value in (summary.ceiling[task], low, high, summary.reliability[task])]
+def _facts(summary: Summary, task: str, with_interval: bool) -> list[str]:
+    facts = [number(value) for value in (*summary.chance[task], summary.reliability[task])]
+    return [summary.ceiling_text(task, with_range=with_interval), *facts]
 
 
 def _wide(columns) -> int:
@@ -130,12 +130,12 @@ def _others(summary: Summary, with_chance: bool) -> list[list[str]]:
 
 def _wrapped(columns, width) -> list[str]:
     if _wide(columns) <= width or len(columns) <= 3:
-        return _aligned(columns, (0,))
+        return aligned(columns, (0,))
     half = len(columns) // 2 + 1
-    return [*_aligned(columns[:half], (0,)), "", *_wrapped([columns[0], *columns[half:]], width)]
+    return [*aligned(columns[:half], (0,)), "", *_wrapped([columns[0], *columns[half:]], width)]
 
 
-def _aligned(columns, rule_after) -> list[str]:
+def aligned(columns, rule_after) -> list[str]:
     widths = [max(map(len, column)) for column in columns]
     lines = []
     for index, row in enumerate(zip(*columns, strict=True)):
