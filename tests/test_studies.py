@@ -303,11 +303,11 @@ def test_the_voxel_page_and_figure(folders, tmp_path):
         figure="voxels",
         aside={"tissues": "2 runs at the floor"},
     )
-    assert "tissue is kept out of means over tasks: 2 runs at the floor." in text
+    assert "tissues is kept out of means over tasks: 2 runs at the floor." in text
     row = table[(table["metric"] == "lbtc") & (table["size"] == 1)].iloc[0]
-    assert f"| LBTC | tissue | {row['bias']:.2f} |" in text.replace("-0.00", "0.00")
+    assert f"| LBTC | tissues | {row['bias']:.2f} |" in text.replace("-0.00", "0.00")
     assert f"| ({row['tau_w']:.2f}, {row['tau_w_sd']:.2f}" in text
-    assert "| tissue | a | encoder.1 | 8 | 16 | 32 |" in text and "Recommendation" in text
+    assert "| tissues | a | encoder.1 | 8 | 16 | 32 |" in text and "Recommendation" in text
     drawing = voxels_page.figure(table, RECIPE, titles, ENCODERS)
     assert len(drawing.axes) == len(names) * len(voxels_page.PANELS)
     shown = table[table["metric"] == "grtd_relative"].sort_values("size")["agreement"].tolist()

@@ -73,7 +73,7 @@ def test_a_partial_grid_then_the_whole(tiny, capsys):
     scores = pd.read_csv("out/scores.csv").set_index("encoder")
     assert scores["status"].to_dict() == {"tiny": "ok", "other": "missing"}
     assert "its features are not there" in scores.loc["other", "reason"]
-    assert pd.read_csv("out/starter.csv")["encoder"].tolist() == ["tiny"]
+    assert pd.read_csv("out/quick.csv")["encoder"].tolist() == ["tiny"]
     assert len(pd.read_csv("out/not_there.csv")) == 3
 
     score.run(tiny("score", "job.tables=false"))
@@ -180,7 +180,7 @@ def test_damaged_files_are_named_and_not_counted_as_done(tiny, caplog):
         "score blobs / other spread", "score blobs / tiny spread",
     }  # fmt: skip
     collect.run(tiny("collect", "job.ground_truth=true", "job.seeds=[0]"))
-    assert pd.read_csv("out/starter.csv")["encoder"].tolist() == ["other"]
+    assert pd.read_csv("out/quick.csv")["encoder"].tolist() == ["other"]
 
 
 def test_running_is_known_by_the_lock_and_its_note(tiny, tmp_path):
@@ -261,7 +261,7 @@ def test_a_whole_grid_gives_the_tables_of_the_score_job_byte_for_byte(tiny, tmp_
     assert "nothing is missing" in capsys.readouterr().out
     names = ("scores.csv", "correlation.csv", "correlation.tex", "correlation.md")
     collected = {name: (tmp_path / "out" / name).read_bytes() for name in names}
-    target = f"job.target={tmp_path / 'out' / 'starter.csv'}"
+    target = f"job.target={tmp_path / 'out' / 'quick.csv'}"
     score.run(tiny("score", three, target, metric="[spread,logme]"))
     assert {name: (tmp_path / "out" / name).read_bytes() for name in names} == collected
     # One cell less: its row stays, its metric is not ranked, the other metric is.
