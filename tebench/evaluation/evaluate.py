@@ -29,7 +29,7 @@ from tebench.evaluation.uncertainty import (
 log = logging.getLogger(__name__)
 
 OTHERS = STATISTICS[1:]
-REFINE = 0.01
+REFINE, REFINED = 0.01, 2000  # p below which more permutations are drawn, and (encoder, task) pairs up to which
 COLUMNS = (
     "task", "metric", "pool", "n", "tau_w", "low", "high", "interval", "null_low", "null_high", "p",
     "ceiling", "ceiling_low", "ceiling_high", "ceiling_parts", "loo_low", "loo_high",
@@ -64,7 +64,8 @@ def evaluate(
         "both". The column `interval` names what was covered, or why there is none.
     `null_low`, `null_high`, `p`: permutation of the encoders, exact up to 7, two-sided; for the mean the same
         permutation in all tasks, since tasks share their encoders. A metric whose mean has p < .01 is drawn ten times
-        as often (`REFINE`), so that a correction for many metrics is not limited by the number of permutations.
+        as often, so that a correction for many metrics is not limited by the number of permutations; in pools of more
+        than 2,000 (encoder, task) pairs, where that would take minutes a metric, it is not.
     `loo_low`, `loo_high`: lowest and highest tau_w when one encoder is left out (a range, no confidence interval).
     `ceiling`: see `ceiling.split_ceiling`; for the mean row the mean of the tasks' ceilings.
     Regret in Dice points 0..100. `seconds`: whole pool, one sampling seed; mean row: per task. `peak_mb`: largest.
@@ -86,7 +87,7 @@ def evaluate(
     rows = []
     for metric in sorted(set(scores["metric"])):
         made = _metric_rows(metric, found, table, draws, orders, exact, seed)
-        if not exact and made[-1].get("p", math.nan) < REFINE:
+        if not exact and len(pool) * len(found) <= REFINED and made[-1].get("p", math.nan) < REFINE:
             more, _ = permutations(len(pool), 10 * n_perm + 9, seed)
             made = _metric_rows(metric, found, table, draws, more, exact, seed)
         rows += [row | {"metric": metric, "pool": pool.name} for row in made[:-1]]

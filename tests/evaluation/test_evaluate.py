@@ -214,3 +214,10 @@ def test_rank_groups_follow_tau_and_separate_only_what_differs():
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
     assert holm([]) == []
+
+
+def test_small_p_values_rest_on_more_permutations():
+    scores, truth, directions = simulate({"best": 1, "none": 0}, encoders=12)
+    frame = evaluate(scores, truth, directions, n_perm=199).set_index(["metric", "task"])
+    assert frame.loc[("best", "mean"), "p"] < 2 / 200 / 2  # below what 199 permutations can say
+    assert frame.loc[("none", "mean"), "p"] > 0.01
