@@ -13,7 +13,7 @@ from tebench.evaluation.pools import Pool
 from tebench.finetuning.spread import COLLAPSED
 from tebench.metrics.fusion import fuse, weight
 from tebench.reporting.leaderboard_boards import Board
-from tebench.reporting.leaderboard_pools import rescore
+from tebench.reporting.leaderboard_pools import evaluated, rescore
 
 GATES = (0.0, 0.25, 0.5, 0.75, 1.0)
 REVERSED = "gate reversed"
@@ -23,8 +23,7 @@ GRADED = ("deepbet", "deepbet_graded_25", "deepbet_graded_50", "deepbet_graded_7
 
 def results(board: Board, pool: Pool) -> pd.DataFrame:
     """Every metric on every task of the board over one pool, and the mean, as `evaluate` gives it."""
-    truth = board.truth[board.truth["encoder"].isin(pool.encoders)].reset_index(drop=True)
-    return evaluate(rescore(board.rows, board.truth, pool), truth, board.directions, pool=pool, seed=board.seed)
+    return evaluated(board.rows, board.truth, pool, seed=board.seed)
 
 
 def means(result: pd.DataFrame) -> pd.DataFrame:
@@ -118,17 +117,19 @@ def collapsed(volumes: pd.DataFrame, protocol: str) -> pd.Series:
 
     volumes: rows protocol, task, encoder, seed, class, dice, as they lie beside the ground truth.
     """
-    own = volumes[volumes["protocol"] == protocol]
-    by_class = own.groupby(["task", "encoder", "seed", "class"])["dice"].mean().dropna()
-    return (by_class < COLLAPSED).groupby("task").mean().sort_values(ascending=False)
+    return _lost(volumes, protocol).groupby("task").mean().sort_values(ascending=False)
 
 
 def most_lost(volumes: pd.DataFrame, protocol: str) -> tuple[str, str, float]:
     """(task, class, share of its runs) of the class that is lost most often."""
-    own = volumes[volumes["protocol"] == protocol]
-    by_class = own.groupby(["task", "class", "encoder", "seed"])["dice"].mean().dropna()
-    lost = (by_class < COLLAPSED).groupby(["task", "class"]).mean()
+    lost = _lost(volumes, protocol).groupby(["task", "class"]).mean()
     return (*lost.idxmax(), float(lost.max()))
+
+
+def _lost(volumes: pd.DataFrame, protocol: str) -> pd.Series:
+    """Whether each (task, class, encoder, seed) has a mean Dice below .01."""
+    own = volumes[volumes["protocol"] == protocol]
+    return own.groupby(["task", "class", "encoder", "seed"])["dice"].mean().dropna() < COLLAPSED
 
 
 def dice_table(board: Board) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from tebench.evaluation.reliability import RELIABILITY
 from tebench.evaluation.reliability import table as reliability_table
 from tebench.findings import numbers
 from tebench.reporting.leaderboard_boards import Board
+from tebench.reporting.pools_table import LEAST, cell
 from tebench.reporting.summary import ALPHA, number, span
 
 TOPOLOGY = "grtd_lbtc"
@@ -30,6 +31,12 @@ def page(boards: list[Board], volumes=None) -> str:
     """The whole page; boards: the protocols of one benchmark; volumes: Dice per volume and class, where at hand."""
     name = boards[0].benchmark
     every = [(board, numbers.results(board, board.pools[0])) for board in boards]
+    # Small pools stand in two sections; what is evaluated once serves both.
+    means = [
+        {pool.name: numbers.means(numbers.results(board, pool)) for pool in board.pools[1:] if len(pool) >= LEAST}
+        | {board.pools[0].name: numbers.means(result)}
+        for board, result in every
+    ]
     lines = [
         "# What the starter benchmark shows, and what it cannot" if name == "starter" else f"# What {name} shows",
         "",
@@ -41,11 +48,11 @@ def page(boards: list[Board], volumes=None) -> str:
         "encoder-swap test; p is corrected (Holm) within its list. "
         "\"Not told apart\" means p >= .05: it is no proof of equality.",
         "",
-        "## In short", "", *_short(every), "",
+        "## In short", "", *_short(every, means), "",
         "## The instrument", "", *_instrument(boards, volumes), "",
         "## Does any metric work?", "",
         *[line for board, result in every for line in _overall(board, result)], "",
-        "## Within one architecture, and across", "", *_pools(boards), "",
+        "## Within one architecture, and across", "", *_pools(boards, means), "",
         "## Does the topology metric beat LogME, GBC, H-score, CC-FV?", "",
         *_pairs(boards, [(TOPOLOGY, rival) for rival in RIVALS]), "",
         "## Do GRTD and LBTC each help?", "", *_pairs(boards, HELP), "",
@@ -59,7 +66,7 @@ def page(boards: list[Board], volumes=None) -> str:
     return "\n".join(lines)
 
 
-def _short(every) -> list[str]:
+def _short(every, means) -> list[str]:
     """The answers in a line each; words follow the numbers."""
     boards = [board for board, _ in every]
     beyond, topology, released = [], [], []
@@ -102,10 +109,10 @@ def _short(every) -> list[str]:
                 f"released gate {number(one['tau_first'])} (p {_p(one['p'])}, uncorrected), higher on "
                 f"{one['better']} of {one['tasks']} tasks."
             )
-    for board in boards:
-        within = [pool for pool in board.pools if pool.name.startswith("within_") or pool.name == "ssl"]
+    for board, of_pool in zip(boards, means, strict=True):
+        within = [pool for pool in board.pools if pool.name in of_pool and pool.name.startswith(("within_", "ssl"))]
         for pool in within:
-            found = numbers.means(numbers.results(board, pool))
+            found = of_pool[pool.name]
             told = "; ".join(_said(board, found, m) for m in (TOPOLOGY, OURS) if m in found.index)
             lines.append(f"- `{board.protocol}`, within one architecture, {pool.name} (n = {len(pool)}): {told}.")
     return lines
@@ -211,7 +218,7 @@ def _said(board, found, metric) -> str:
     )
 
 
-def _pools(boards) -> list[str]:
+def _pools(boards, means) -> list[str]:
     shown = (
         OURS,
         TOPOLOGY,
@@ -226,9 +233,8 @@ def _pools(boards) -> list[str]:
         "random",
     )
     lines = []
-    for board in boards:
-        pools = [p for p in board.pools if len(p) >= 6]
-        found = {p.name: numbers.means(numbers.results(board, p)) for p in pools}
+    for board, found in zip(boards, means, strict=True):
+        pools = [p for p in board.pools if p.name in found]
         heads = [
             f"{p.name} (n = {len(p)}, {int(found[p.name]['n_tasks'].max()) if len(found[p.name]) else 0} tasks)"
             for p in pools
@@ -249,8 +255,7 @@ def _pools(boards) -> list[str]:
 def _cell(found, metric) -> str:
     if metric not in found.index:
         return "-"
-    row = found.loc[metric]
-    return f"{number(row.tau_w)} {span(row.low, row.high)}" + ("*" if row.p < ALPHA else "")
+    return cell(found.loc[metric])
 
 
 def _chance(found) -> str:
@@ -296,7 +301,7 @@ def _gate(boards) -> list[str]:
         found = numbers.means(result)
         made = [numbers.pair(board, pool, TOPOLOGY, name, extra) for name in found.index]
         for one, p in zip(made, holm([one["p"] for one in made]), strict=True):
-            lines.append(f"- `{board.protocol}`: {_compared({**board.titles}, one, p)}")
+            lines.append(f"- `{board.protocol}`: {_compared(board.titles, one, p)}")
         alphas = {numbers.gate_name(a): a for a in numbers.GATES}
         cells = result[(result["task"] != MEAN) & result["metric"].isin(list(alphas)) & result["tau_w"].notna()]
         counts = dict(zip(board.rows["task"], board.rows["n_foreground"], strict=True))

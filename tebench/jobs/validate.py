@@ -55,7 +55,8 @@ def again(config: dict, path: Path) -> tuple[list[str], list[str]]:
     if metric.reads in ("parts", "elsewhere", "facts") or facts["benchmark"] != config["benchmark"]["name"]:
         return [], [f"no cell was scored again (reads {metric.reads}, benchmark {facts['benchmark']})"]
     own = given.rows[(given.rows["metric"] == metric.name) & (given.rows["status"] == "ok")]
-    order = own.apply(lambda row: storage.hash_json([storage.sha256_file(path), row["task"], row["encoder"]]), axis=1)
+    digest = storage.sha256_file(path)
+    order = own.apply(lambda row: storage.hash_json([digest, row["task"], row["encoder"]]), axis=1)
     chosen = own.loc[order.sort_values().index[:most]]
     wrong = [
         f"{row.task} / {row.encoder}: scored again {score:.9g}, the file says {row.score:.9g}"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tebench import registry
 from tebench.errors import NotApplicable
+from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool, narrow, recompute
 from tebench.scoring import check_value
 
@@ -35,6 +36,13 @@ def rescore(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> pd.DataFrame
         else:
             made[name] = lambda _, pool, own=own: _unknown(narrow(own, pool))
     return recompute(rows, pool, made)
+
+
+def evaluated(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool, *, seed: int = 0) -> pd.DataFrame:
+    """`evaluate` over `pool`, from rows of a pool that contains it: scores are made anew, nothing is filtered."""
+    directions = dict(zip(rows["metric"], rows["direction"], strict=True))
+    mine = truth[truth["encoder"].isin(pool.encoders)].reset_index(drop=True)
+    return evaluate(rescore(rows, truth, pool), mine, directions, pool=pool, seed=seed)
 
 
 def stale(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> list[str]:

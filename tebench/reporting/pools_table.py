@@ -9,11 +9,10 @@ import pandas as pd
 
 from tebench import storage
 from tebench.evaluation.arrays import MEAN
-from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool
 from tebench.reporting import formats, tables
 from tebench.reporting.leaderboard_boards import named_pools
-from tebench.reporting.leaderboard_pools import rescore
+from tebench.reporting.leaderboard_pools import evaluated
 from tebench.reporting.summary import ALPHA, number, span
 
 LEAST = 6  # encoders; with fewer no order leaves chance
@@ -28,12 +27,8 @@ def results(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool, *, seed: int = 
     pools = [one for one in named_pools(pool.name, pool.encoders) if len(one) >= least]
     if len(pools) < 2:
         return pd.DataFrame()
-    directions, found = dict(zip(rows["metric"], rows["direction"], strict=True)), []
-    for one in pools:
-        mine = truth[truth["encoder"].isin(one.encoders)].reset_index(drop=True)
-        frame = evaluate(rescore(rows, truth, one), mine, directions, pool=one, seed=seed)
-        found.append(frame[frame["task"] == MEAN])
-    return pd.concat(found, ignore_index=True)
+    frames = [evaluated(rows, truth, one, seed=seed) for one in pools]
+    return pd.concat([frame[frame["task"] == MEAN] for frame in frames], ignore_index=True)
 
 
 def write(folder: Path, rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool, *, seed: int = 0) -> str:
@@ -52,7 +47,7 @@ def text(found: pd.DataFrame, titles: dict[str, str]) -> str:
     first = found[found["pool"] == pools[0]].sort_values(["tau_w", "metric"], ascending=[False, True])
     metrics = [m for m in first["metric"] if found.loc[found["metric"] == m, "tau_w"].notna().any()]
     head = ["mean tau_w by pool", *pools]
-    lines = [[titles.get(metric, metric), *[_cell(cells.loc[metric, name]) for name in pools]] for metric in metrics]
+    lines = [[titles.get(metric, metric), *[cell(cells.loc[metric, name]) for name in pools]] for metric in metrics]
     facts = [found[found["pool"] == name] for name in pools]
     lines += [
         ["chance", *[span(part["null_low"].min(), part["null_high"].max()) for part in facts]],
@@ -62,7 +57,8 @@ def text(found: pd.DataFrame, titles: dict[str, str]) -> str:
     return "\n".join(tables.aligned(columns, {0, len(metrics)}))
 
 
-def _cell(row) -> str:
+def cell(row) -> str:
+    """tau_w with its interval, starred outside chance; a dash without a number."""
     if math.isnan(row["tau_w"]):
         return "-"
     return f"{number(row['tau_w'])} {span(row['low'], row['high'])}" + ("*" if row["p"] < ALPHA else "")
