@@ -85,12 +85,13 @@ def truths(
     if len(protocols := sorted(set(truth["protocol"]))) != 1:
         raise InputError(f"ground truth must be of one protocol, got {protocols}; see groundtruth.read(protocol=...).")
     groundtruth.require(truth, pool.encoders, tasks)
-    found = {}
+    found, rows_of = {}, dict(tuple(truth.groupby("task")))
     for task in tasks:
-        dice, seeds = groundtruth.matrix(truth, task, pool.encoders)
+        rows = rows_of[task]
+        dice, seeds = groundtruth.matrix(rows, task, pool.encoders)
         quality = reliability(dice)
         status, reason = judge(
-            dice, quality, floor=floor, at_least=at_least, flagged=groundtruth.flagged(truth, task, pool.encoders)
+            dice, quality, floor=floor, at_least=at_least, flagged=groundtruth.flagged(rows, task, pool.encoders)
         )
         ceiling = split_ceiling(dice, seed=seed)
         found[task] = TaskTruth(task, dice, dice.mean(1), seeds, quality, ceiling, status, reason)

@@ -84,13 +84,16 @@ def missing(truth: pd.DataFrame, encoders, tasks=None) -> pd.DataFrame:
 
     seed is -1 where the encoder has no row at all for the task. tasks: default all of `truth`.
     """
+    tasks = list(tasks) if tasks is not None else sorted(set(truth["task"]))
+    # One pass over the rows: a filter per task and encoder would be quadratic in a large grid.
+    inside = truth[truth["task"].isin(tasks) & truth["encoder"].isin(list(encoders))]
+    seeds = {key: set(found) for key, found in inside.groupby(["task", "encoder"])["seed"]}
     rows = []
-    for task in tasks if tasks is not None else sorted(set(truth["task"])):
-        of_task = truth[truth["task"] == task]
-        seeds = set(of_task.loc[of_task["encoder"].isin(list(encoders)), "seed"])
-        for encoder in encoders:
-            have = set(of_task.loc[of_task["encoder"] == encoder, "seed"])
-            rows += [(encoder, task, seed) for seed in (sorted(seeds - have) if have else [-1])]
+    for task in tasks:
+        have = [seeds.get((task, encoder), set()) for encoder in encoders]
+        needed = set().union(*have)
+        for encoder, own in zip(encoders, have, strict=True):
+            rows += [(encoder, task, seed) for seed in (sorted(needed - own) if own else [-1])]
     return pd.DataFrame(rows, columns=["encoder", "task", "seed"])
 
 
