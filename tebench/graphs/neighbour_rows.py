@@ -62,9 +62,16 @@ def _smallest(values: torch.Tensor, wanted: int) -> torch.Tensor:
 
 
 def nearest_first(near: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    order = near.argsort(1)
-    order = order.gather(1, lengths.gather(1, order).argsort(dim=1, stable=True))
-    return near.gather(1, order), lengths.gather(1, order)
+    """Rows sorted by length, then index; infinite lengths last, in any order."""
+    order = least_first(lengths, "argsort")
+    rows, sizes = near.gather(1, order), lengths.gather(1, order)
+    tied = true_places(((sizes[:, 1:] == sizes[:, :-1]) & (sizes[:, 1:] < torch.inf)).any(1))
+    if len(tied):
+        near, lengths = near.index_select(0, tied), lengths.index_select(0, tied)
+        order = near.argsort(1)
+        order = order.gather(1, lengths.gather(1, order).argsort(dim=1, stable=True))
+        rows[tied], sizes[tied] = near.gather(1, order), lengths.gather(1, order)
+    return rows, sizes
 
 
 def measured(points, columns, rows, near, low) -> tuple[torch.Tensor, torch.Tensor]:
@@ -92,23 +99,23 @@ def _decided(points, rows, near, low, k) -> tuple[torch.Tensor, torch.Tensor]:
     keys = least_first(_key(low, near), "sort")
     near, low = keys & 0xFFFFFFFF, _value(keys)
     lengths = torch.full(near.shape, torch.inf, dtype=torch.float64, device=near.device)
-    lengths[:, :k] = _exact(points, rows, near[:, :k])
+    lengths[:, :k] = exact(points, rows, near[:, :k])
     if near.shape[1] > k:  # a candidate beyond k may be nearer where its lower bound does not exclude it
         doubtful = true_places(low[:, k] <= lengths[:, :k].amax(1).square())
-        lengths[doubtful, k:] = _exact(points, rows[doubtful], near[doubtful, k:])
+        lengths[doubtful, k:] = exact(points, rows[doubtful], near[doubtful, k:])
     near, lengths = nearest_first(near, lengths)
     near, lengths = near[:, :k].clone(), lengths[:, :k].clone()
     if low.shape[1] < len(points) - 1:
         for row in true_places(lengths[:, -1].square() >= low[:, -1]).tolist():
             others = torch.arange(len(points), device=near.device)
             others = others[others != rows[row]]
-            exact = points.lengths(rows[row].expand(len(others)), others)
-            order = exact.argsort(stable=True)[:k]
-            near[row], lengths[row] = others[order], exact[order]
+            found = points.lengths(rows[row].expand(len(others)), others)
+            order = found.argsort(stable=True)[:k]
+            near[row], lengths[row] = others[order], found[order]
     return near, lengths
 
 
-def _exact(points: Points, rows: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+def exact(points: Points, rows: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
     """Scaled distances in float64 from `rows` (R,) to their candidates `near` (R, C), by differences."""
     width = points.source.shape[1]
     wide = points.source.dtype == torch.float64  # whose squares may leave the range of float64
@@ -117,7 +124,7 @@ def _exact(points: Points, rows: torch.Tensor, near: torch.Tensor) -> torch.Tens
     for low in range(0, len(near), step):
         part = slice(low, low + step)
         gap = points.source.index_select(0, near[part].reshape(-1)).double().view(*near[part].shape, width)
-        gap.sub_(points.source.index_select(0, rows[part])[:, None])
+        gap.sub_(points.source.index_select(0, rows[part]).double()[:, None])
         if wide:
             gap.mul_(points.scale)
         torch.linalg.vector_norm(gap, dim=2, out=out[part])

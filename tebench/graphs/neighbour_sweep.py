@@ -12,8 +12,8 @@ import math
 
 import torch
 
-from tebench.graphs.checks import on_cpu, true_places
-from tebench.graphs.neighbour_rows import SPARE, least, measured, nearest_by_rows, nearest_first
+from tebench.graphs.checks import least_first, on_cpu, true_places
+from tebench.graphs.neighbour_rows import SPARE, exact, least, measured, nearest_by_rows, nearest_first
 from tebench.graphs.operands import Points, rows_of
 from tebench.graphs.sweep import PairsBelow
 
@@ -25,16 +25,17 @@ _SEED = 20240229  # any fixed number: the neighbours do not depend on it, only t
 def nearest_by_sweep(points: Points, columns: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """(indices (N, k), scaled distances (N, k)), nearest first; columns: the operand of all points, padded."""
     count = len(points)
-    lists = _Lists(points, _limits(columns, count, k), k + SPARE if points.certified else k)
-    _sweep(columns, lists)
-    near, low, pair, dropped = lists.nearest()
+    tile = 1024 if on_cpu(columns.device) else 8192
+    lists = _Lists(points, _limits(columns, count, k), k + SPARE, tile * tile)
+    _sweep(columns, lists, tile)
+    near, low, _, dropped = lists.nearest()
     full = low[:, k - 1] < torch.inf
     rows = torch.arange(count, device=near.device)
     if points.certified:
-        near, lengths = _decided(lists, near, low, pair, k)
+        near, lengths = _decided(points, near, low, k)
         full &= lengths[:, -1].square() < dropped
     else:
-        near, lengths = measured(points, columns, rows, near, low)
+        near, lengths = (part[:, :k].clone() for part in measured(points, columns, rows, near, low))
     redone = true_places(~full)
     if len(redone):
         near[redone], lengths[redone] = nearest_by_rows(points, columns, k, redone)
@@ -60,10 +61,9 @@ def _limits(columns: torch.Tensor, count: int, k: int) -> torch.Tensor:
     return torch.cat(limits)
 
 
-def _sweep(columns: torch.Tensor, lists: _Lists) -> None:
+def _sweep(columns: torch.Tensor, lists: _Lists, tile: int) -> None:
     """Give `lists` every pair whose value lies below the limit of either end."""
     count, device = len(lists.limits), columns.device
-    tile = 1024 if on_cpu(device) else 8192
     # Like limits side by side: then one bound for a group of columns is close to each one's own.
     order = lists.limits.argsort(stable=True)
     order = torch.cat([order, torch.arange(count, len(columns), device=device)])
@@ -82,74 +82,85 @@ def _sweep(columns: torch.Tensor, lists: _Lists) -> None:
 
 
 class _Lists:
-    """Pairs of rows with lower bounds of their squared lengths, kept where below the limit of either end."""
+    """Pairs of rows with lower bounds of their squared lengths, kept where below the limit of either end.
 
-    def __init__(self, points: Points, limits: torch.Tensor, wanted: int):
+    A row's claim to a pair is one integer, row | level of the bound below the row's limit | number of the pair, so
+    that one sort of integers lists every row's nearest pairs. Pair 0 stands for a missing one.
+    """
+
+    def __init__(self, points: Points, limits: torch.Tensor, wanted: int, found: int):
+        """wanted: pairs a row is to list; found: pairs that are added at once, at most."""
         self.points, self.limits, self.wanted = points, limits, wanted
-        self.parts = [(points.source.new_empty(0, dtype=torch.int64),) * 2 + (limits[:0],)]
         self.capacity = max(_CAPACITY, 2 * wanted * len(points))
-        self.kept = 0
+        self.bits = (self.capacity + found).bit_length()
+        self.levels = 63 - self.bits - len(points).bit_length()
+        self._begin()
+
+    def _begin(self) -> None:
+        none = torch.zeros(1, dtype=torch.int64, device=self.limits.device)
+        self.pairs = [(none, none, torch.full_like(none, torch.inf, dtype=torch.float32))]
+        self.claims = [none + torch.iinfo(torch.int64).max]  # sorts last
+        self.kept = 1
+        self.step = (2**self.levels - 1) / self.limits.clamp(min=1e-36).double()
 
     def padded(self, length: int) -> torch.Tensor:
         """The limits and, for padding rows, one that nothing undercuts."""
         return torch.cat([self.limits, self.limits.new_full((length - len(self.limits),), -torch.inf)])
 
     def add(self, first: torch.Tensor, second: torch.Tensor, values: torch.Tensor) -> None:
-        self.parts.append((first, second, values))
+        """Keep pairs (first, second); values: lower bounds of their squared lengths."""
+        values = values.clamp(min=0)
+        for rows in (first, second):
+            used = true_places(values < self.limits.take(rows))
+            rows = rows.take(used)
+            level = values.take(used).double().mul_(self.step.take(rows)).long()
+            self.claims.append(((rows << self.levels | level) << self.bits) | (used + self.kept))
+        self.pairs.append((first, second, values))
         self.kept += len(first)
         if self.kept > self.capacity:  # very many lengths tie
             _, _, pair, self.limits = self.nearest()
             used = torch.zeros(self.kept, dtype=torch.bool, device=first.device)
-            used[pair[pair >= 0]] = True
-            self.parts = [tuple(part[used] for part in self.parts[0])]
-            self.kept = len(self.parts[0][0])
+            used[pair] = True
+            used[0] = False
+            pairs = tuple(part[used] for part in self.pairs[0])
+            self._begin()
+            self.add(*pairs)
 
     def nearest(self):
-        """(rows (N, w), bounds (N, w), pairs (N, w), dropped (N,)): the least w = `wanted` of each row, least first.
+        """(rows (N, w), bounds (N, w), pairs (N, w), dropped (N,)): w = `wanted` least of each row, about least first.
 
-        A row with fewer has infinite bounds and -1 for pairs. dropped: nothing outside the lists lies below it.
+        A row with fewer has infinite bounds. dropped: nothing outside the lists lies below it.
         """
-        first, second, values = (torch.cat(part) for part in zip(*self.parts, strict=True))
-        self.parts = [(first, second, values)]
-        count, device = len(self.limits), first.device
-        pair, rows = torch.arange(len(first), device=device).repeat(2), torch.cat([first, second])
-        values = values.clamp(min=0).repeat(2)
-        used = true_places(values < self.limits.index_select(0, rows))
-        # A last entry, of no row, stands for all that is missing.
-        rows = torch.cat([rows.index_select(0, used), first.new_tensor([count])])
-        others = torch.cat([torch.cat([second, first]).index_select(0, used), first.new_tensor([0])])
-        pair = torch.cat([pair.index_select(0, used), first.new_tensor([-1])])
-        values = torch.cat([values.index_select(0, used), values.new_tensor([torch.inf])])
-        # The bits of non-negative float32 numbers sort as integers.
-        order = ((rows << 32) | values.view(torch.int32)).argsort(stable=True)
-        starts = torch.searchsorted(rows.index_select(0, order), torch.arange(count + 1, device=device))
-        sizes = starts[1:] - starts[:-1]
-        place = torch.arange(self.wanted, device=device)
-        places = torch.where(place < sizes[:, None], starts[:-1, None] + place, len(order) - 1)
-        places = order.take(places)
-        longer = sizes > self.wanted
+        self.pairs = [tuple(torch.cat(part) for part in zip(*self.pairs, strict=True))]
+        first, second, values = self.pairs[0]
+        claims = least_first(torch.cat(self.claims)[None], "sort")[0]
+        rows = torch.arange(len(self.limits) + 1, device=claims.device)
+        starts = torch.searchsorted(claims, rows << (self.levels + self.bits))
+        sizes, starts, rows = starts[1:] - starts[:-1], starts[:-1], rows[:-1]
+        place = torch.arange(self.wanted, device=claims.device)
+        there = place < sizes[:, None]
+        number = (1 << self.bits) - 1
+        pair = claims.take(torch.where(there, starts[:, None] + place, 0)).bitwise_and_(number).mul_(there)
+        near = torch.where(there, first.take(pair) + second.take(pair) - rows[:, None], 0)
+        longer = true_places(sizes > self.wanted)
+        level = claims.take(starts.take(longer) + self.wanted).bitwise_right_shift_(self.bits)
+        level &= (1 << self.levels) - 1
         dropped = self.limits.clone()
-        dropped[longer] = values.take(order.take(starts[:-1][longer] + self.wanted))
-        return others.take(places), values.take(places), pair.take(places), dropped
+        # One level below, so that no rounding matters.
+        dropped[longer] = ((level - 1).clamp_(min=0) / self.step.take(longer)).float()
+        return near, values.take(pair), pair, dropped
 
 
-def _decided(lists: _Lists, near, low, pair, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k nearest of the listed by lengths in float64, each pair's computed once, and only where it may matter."""
-    first, second, _ = lists.parts[0]
-    exact = torch.full((len(first) + 1,), torch.inf, dtype=torch.float64, device=near.device)  # [-1]: no pair
-
-    def compute(pairs: torch.Tensor) -> None:
-        needed = torch.zeros(len(exact), dtype=torch.bool, device=near.device)
-        needed[pairs] = True
-        needed &= exact == torch.inf
-        needed[-1] = False
-        places = true_places(needed)
-        places = places.index_select(0, first.take(places).argsort(stable=True))  # the first row is in the cache then
-        exact[places] = lists.points.lengths(first.take(places), second.take(places))
-
-    compute(pair[:, :k].reshape(-1))
-    limit = exact.take(pair[:, :k] % len(exact)).amax(1).square()
-    compute(pair[:, k:][low[:, k:] <= limit[:, None]])
-    lengths = exact.take(pair % len(exact))
+def _decided(points: Points, near, low, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The k nearest of the listed by lengths in float64: of the first k, and of others only where it may matter."""
+    rows = torch.arange(len(near), device=near.device)
+    lengths = torch.full(near.shape, torch.inf, dtype=torch.float64, device=near.device)
+    lengths[:, :k] = exact(points, rows, near[:, :k])
+    lengths.masked_fill_(low == torch.inf, torch.inf)
+    beyond = low <= lengths[:, :k].amax(1, keepdim=True).square()
+    beyond[:, :k] = False
+    places = true_places(beyond & (low < torch.inf))
+    first = torch.div(places, near.shape[1], rounding_mode="floor")
+    lengths.view(-1)[places] = points.lengths(first, near.take(places))
     near, lengths = nearest_first(near, lengths)
     return near[:, :k].clone(), lengths[:, :k].clone()

@@ -103,15 +103,8 @@ def batched_trees(packed: torch.Tensor, mask: torch.Tensor | None) -> tuple[torc
     best.view(-1).index_fill_(0, place, -1)
     if mask is not None:
         best.masked_fill_(~mask, -1)
-    row = torch.empty_like(best)
     order, keys = (torch.empty(count - 1, graphs, dtype=torch.int64, device=device) for _ in range(2))
-    for newest, key in zip(order, keys, strict=True):
-        _places_of_least(best, newest)
-        torch.add(first_row, newest, out=place)
-        torch.take(best, place, out=key)
-        best.view(-1).index_fill_(0, place, -1)
-        torch.index_select(rows, 0, place, out=row)
-        torch.minimum(best, row, out=best)
+    (_grow_by_numpy if on_cpu(device) else _grow)(rows, first_row, best, order, keys)
     order, keys = order.T.contiguous(), keys.T.contiguous()
     missing = keys < 0
     low = (1 << _bits(count)) - 1
@@ -119,9 +112,27 @@ def batched_trees(packed: torch.Tensor, mask: torch.Tensor | None) -> tuple[torc
     return edges, (keys & ~low).view(torch.float64).masked_fill_(missing, torch.inf)
 
 
-def _places_of_least(keys: torch.Tensor, out: torch.Tensor) -> None:
-    """Fills out with the place of the least non-negative key of each row; any place where there is none."""
-    if on_cpu(keys.device):  # numpy is several times faster; unsigned, -1 is the largest number
-        np.argmin(keys.numpy().view(np.uint64), 1, out=out.numpy())
-    else:
-        torch.argmin(keys.masked_fill(keys < 0, torch.iinfo(torch.int64).max), 1, out=out)
+def _grow(rows, first_row, best, order, keys) -> None:
+    """Prim's steps on `best` (P, V): fills order and keys (V-1, P) with each step's vertices and least keys."""
+    row = torch.empty_like(best)
+    for newest, key in zip(order, keys, strict=True):
+        torch.argmin(best.masked_fill(best < 0, torch.iinfo(torch.int64).max), 1, out=newest)
+        place = first_row + newest
+        torch.take(best, place, out=key)
+        best.view(-1).index_fill_(0, place, -1)
+        torch.index_select(rows, 0, place, out=row)
+        torch.minimum(best, row, out=best)
+
+
+def _grow_by_numpy(*tensors: torch.Tensor) -> None:
+    """`_grow` on the CPU, where starting an operation of numpy costs a third: the steps are many and small."""
+    rows, first_row, best, order, keys = (tensor.numpy() for tensor in tensors)
+    row, place, flat = np.empty_like(best), np.empty_like(first_row), best.reshape(-1)
+    unsigned = best.view(np.uint64)  # in which -1 is the largest number
+    for newest, key in zip(order, keys, strict=True):
+        np.argmin(unsigned, 1, out=newest)
+        np.add(first_row, newest, out=place)
+        flat.take(place, out=key, mode="clip")  # "clip": without a copy of `out`, which "raise" makes
+        flat[place] = -1
+        rows.take(place, 0, out=row, mode="clip")
+        np.minimum(best, row, out=best)

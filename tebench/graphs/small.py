@@ -38,6 +38,7 @@ def small_trees(points, mask=None):
     wide = 1 if on_cpu(tensor.device) else 64
     sizes = (_TREES // count**2, _BLOCK // count**2, _BLOCK // (count * width))
     batch, block, step = (min(max(1, wide * size), patches) for size in sizes)
+    batch = -(-patches // -(-patches // batch))  # batches of one size
     # A few buffers throughout: fresh memory of this size costs more than the arithmetic.
     shapes = (batch, count, count), (block, count, count), (step, count, width)
     keys, *work = (torch.empty(shape, dtype=torch.float64, device=tensor.device) for shape in shapes)
@@ -100,6 +101,9 @@ def _keys(points: torch.Tensor, mask: torch.Tensor | None, out: torch.Tensor, su
 
 def _products(points, mask, centred: bool, out, x) -> None:
     """Fills out (P, V, V) with inner products, about each patch's first point if `centred`; absent points are 0."""
+    if not centred and mask is None and points.dtype == torch.float64:
+        torch.bmm(points, points.transpose(1, 2), out=out)
+        return
     for low in range(0, len(points), len(x)):
         part = slice(low, low + len(x))
         rows = x[: len(points[part])].copy_(points[part])
@@ -160,11 +164,13 @@ def _in_order(edges: torch.Tensor, squared: torch.Tensor) -> tuple[torch.Tensor,
     pair = torch.minimum(edges[..., 0], edges[..., 1]) * count + torch.maximum(edges[..., 0], edges[..., 1])
     rank = least_first(squared, "argsort")
     squared, pair = squared.gather(1, rank), pair.gather(1, rank)
-    # Ties share a level, so that sorting level and pair in one number puts them in order of their pairs.
-    level = (squared[:, 1:] != squared[:, :-1]).cumsum(1) * (count * (count + 1))
-    pair[:, 1:] += level
-    pair = least_first(pair, "sort")
-    pair[:, 1:] -= level
+    tied = squared[:, 1:] == squared[:, :-1]
+    if bool((tied & (squared[:, 1:] < torch.inf)).any()):
+        # Ties share a level, so that sorting level and pair in one number puts them in order of their pairs.
+        level = (~tied).cumsum(1) * (count * (count + 1))
+        pair[:, 1:] += level
+        pair = least_first(pair, "sort")
+        pair[:, 1:] -= level
     missing = squared.isinf()
     low = torch.div(pair, count, rounding_mode="floor")
     edges = torch.stack([low, pair - low * count], 2).masked_fill_(missing[..., None], -1)

@@ -1,5 +1,6 @@
 """Trees and neighbours against one matrix product, public packages and memory. Run through benchmark.py."""
 
+import os
 import statistics
 import time
 from importlib.metadata import version
@@ -20,7 +21,10 @@ above the points. `certified`: edges or neighbours decided in float64 from the v
 Small trees: one batched call against a Python loop over the patches, on the same float64 array. The loop calls
 `scipy.sparse.csgraph.minimum_spanning_tree` on `squareform(pdist(patch))` or on `cdist(patch, patch)`, whichever is
 faster here, and reads edges and lengths from the result; `cells`: patches with equal rows, as voxels of one feature
-cell give (16 rows of 4 values). In brackets: the factor that would be left to the float64 products of the batch alone.
+cell give (16 rows of 4 values). One thread; in brackets the factor that the float64 products of the batch alone would
+leave. `elapsed`: both by the clock, with as many threads as torch takes by default; the loop cannot use them. Means
+of twenty calls in a row, which is about as long as one loop over 300 patches takes: the first call after something else
+needs up to twice the time.
 
 On a GPU the same code runs (branches differ in the size of pieces and in numpy's share, see `on_cpu` in
 `tebench/graphs/checks.py`; a test takes the other branches on the CPU). From reading, not from measuring: no loop
@@ -138,16 +142,28 @@ def small_row(kind: str, patches: int, size: int, width: int) -> dict:
 
     calls = {
         "ours": lambda: small_trees(x),
+        "product": lambda: torch.bmm(x, x.transpose(1, 2), out=product),
         "pdist": lambda: loop(lambda patch: squareform(pdist(patch))),
         "cdist": lambda: loop(lambda patch: cdist(patch, patch)),
-        "product": lambda: torch.bmm(x, x.transpose(1, 2), out=product),
     }
+    ours, alone, *loops = _medians(calls, time.process_time)
+    theirs = min(loops)
+    row = {"what": f"small_trees, {patches} patches of {size}", "points": kind, "N": patches * size, "D": width}
+    factor = f"scipy loop {theirs / ours:.1f} x ({theirs / alone:.0f} x)"
+    torch.set_num_threads(os.cpu_count())  # as it is by default
+    wide, _, *loops = _medians(calls, time.perf_counter)
+    torch.set_num_threads(1)
+    return row | {"seconds": round(ours, 5), "factor": f"{factor}; elapsed {min(loops) / wide:.1f} x"}
+
+
+def _medians(calls: dict, clock) -> list[float]:
+    """Median seconds of each call, all of them in turn."""
     seconds = {name: [] for name in calls}
     for _ in range(9):
         for name, call in calls.items():
-            times = 5 if name in ("ours", "product") else 1
-            seconds[name].append(timed(lambda call=call, times=times: [call() for _ in range(times)]) / times)
-    ours, product, theirs = (statistics.median(seconds[name]) for name in ("ours", "product", "pdist"))
-    theirs = min(theirs, statistics.median(seconds["cdist"]))
-    row = {"what": f"small_trees, {patches} patches of {size}", "points": kind, "N": patches * size, "D": width}
-    return row | {"seconds": round(ours, 5), "factor": f"scipy loop {theirs / ours:.1f} x ({theirs / product:.0f} x)"}
+            times = 20 if name in ("ours", "product") else 1  # about as long as the loop takes
+            begin = clock()
+            for _ in range(times):
+                call()
+            seconds[name].append((clock() - begin) / times)
+    return [statistics.median(values) for values in seconds.values()]
