@@ -125,6 +125,10 @@ def _job(config) -> None:
         raise InputError(f"configuration: {error}") from error
     _start_logging(plain["verbose"])
     check(plain)
+    if plain["offline"]:
+        from tebench.assets.fetch import OFFLINE
+
+        os.environ[OFFLINE] = "1"  # worker processes inherit it
     load_plugins(plain["plugins"])  # a launcher may run this in a process that never saw the command line
     importlib.import_module(f"tebench.jobs.{plain['job']['name']}").run(plain)
 
@@ -147,7 +151,7 @@ def check(config: dict) -> None:
     for key in ("encoders", "tasks"):
         if config[key] is not None and (not config[key] or len(set(config[key])) < len(config[key])):
             raise InputError(f"{key}={config[key]}: name at least one, and each once.")
-    for key in ("progress", "verbose", "retry"):
+    for key in ("progress", "verbose", "retry", "offline"):
         if not isinstance(config[key], bool):
             raise InputError(f"{key} must be true or false, got {config[key]!r}.")
     if config["stages"] is not None:

@@ -70,6 +70,7 @@ def test_version():
         (["job.beside=random"], "job.beside must be a list"),
         (["progress=maybe"], "progress must be true or false, got 'maybe'"),
         (["device=cuda"], "has no CUDA"),
+        (["job=assets", "offline=true"], "job=assets is what fetches"),
         (["job=finetune", "protocol.steps=2"], "Give the changed protocol a name: protocol.name=mine"),
         (["sampling.foreground=-5", "metric=random"], "foreground"),
         (["output=/dev/null/out"], "cannot create folder /dev/null/out"),
@@ -91,6 +92,13 @@ def test_hydra_refuses_what_it_checks(tmp_path, arguments, words):
     done = tebench(*arguments, cwd=tmp_path)
     assert done.returncode != 0
     assert words in done.stderr
+
+
+def test_offline_fetches_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEBENCH_CACHE", str(tmp_path / "cache"))
+    done = tebench("offline=true", "metric=random", cwd=tmp_path)
+    assert done.returncode == 2 and "not fetched" in done.stderr and "run: tebench assets" in done.stderr
+    assert not list((tmp_path / "cache" / "assets").glob("[!.]*/"))
 
 
 def test_configuration_is_printed(tmp_path):

