@@ -15,6 +15,7 @@ from tebench import failures, storage
 from tebench.errors import CacheError, NotApplicable
 from tebench.meter import Meter
 from tebench.registry import Metric
+from tebench.threads import one_thread
 from tebench.view import FeatureView
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ def compute(request: Request, task: str, encoder: str, header: dict, view: Featu
     """A new cell; what goes wrong inside the metric becomes its status and reason."""
     metric = request.metric
     status, reason, score, components = "ok", "", None, {}
-    with Meter() as meter:
+    with one_thread(), Meter() as meter:
         try:
             score, components = view.value(request, header["facts"])
         except NotApplicable as error:

@@ -1,4 +1,4 @@
-"""Worker processes: the parent alone answers Ctrl-C, and none outlives it."""
+"""Worker processes: one thread each, the parent alone answers Ctrl-C, and none outlives it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def deaf_children():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def begin_worker() -> None:
+    """What a process that computes begins with."""
+    from tebench.threads import one_thread_for_good
+
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    one_thread_for_good()
 
 
 def end_with_parent() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tebench.cells import POOL_LEVEL, Request, cell_path, compute, read_cell, read_failed, write_cell
-from tebench.interrupts import deaf_children, end_with_parent
+from tebench.interrupts import begin_worker, deaf_children
 from tebench.view import FeatureView
 
 
@@ -44,7 +44,7 @@ def _each(jobs: list, workers: int, bar):
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as executor:
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=begin_worker) as executor:
         with deaf_children():  # the first submission starts the workers
             futures = [executor.submit(_score_pair, job) for job in jobs]
         try:
@@ -54,19 +54,6 @@ def _each(jobs: list, workers: int, bar):
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _one_thread() -> None:
-    """A worker computes on one thread (a shared machine spins otherwise), leaves Ctrl-C to its parent, ends with it."""
-    end_with_parent()
-    import os
-    import signal
-
-    import torch
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
 
 
 def _spell(request: Request) -> tuple:

@@ -135,6 +135,11 @@ def cache_folder(config: dict) -> Path:
     return storage.make_folder(Path(config["cache"]).expanduser() if config["cache"] else storage.cache_root())
 
 
+def leaderboard_folder(given: str | None) -> Path:
+    """`given`, or the leaderboard that comes with tebench: results, ground_truth, submissions, versions."""
+    return Path(given).expanduser() if given else Path(str(files("tebench.leaderboard")))
+
+
 def protocol_name(config: dict) -> str:
     """The protocol of the ground truth: a benchmark's with published rows names its own."""
     return config["benchmark"].get("protocol") or config["protocol"]["name"]
@@ -145,7 +150,7 @@ def ground_truth_file(config: dict) -> Path:
     given = config["job"].get("target") or config["benchmark"]["ground_truth"]
     if not isinstance(given, str):
         raise InputError(f"the ground truth must be the name or path of a CSV file, got {given!r}.")
-    for path in (Path(given).expanduser(), Path(str(files("tebench.leaderboard"))) / "ground_truth" / given):
+    for path in (Path(given).expanduser(), leaderboard_folder(None) / "ground_truth" / given):
         if path.is_file():
             return path
     raise InputError(

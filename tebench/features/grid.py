@@ -22,6 +22,7 @@ from tebench.features.progress import bar
 from tebench.features.sample import Sample
 from tebench.interrupts import deaf_children
 from tebench.tasks.base import Task
+from tebench.threads import one_thread, one_thread_for_good
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def extract_all(
     """`extract` for every (task, encoder, sample); the feature folders in the same order.
 
     task: a Task, or the name of one in the catalogue.   encoder: a name, or an encoder object.
-    workers: processes, one torch thread each; 1 computes in this process with its own thread count.
+    workers: processes, one torch thread each; 1 computes in this process.
     options: as `tebench.features.extraction.extract` takes them.
 
     A failed pair does not stop the others; the first error is raised at the end.
@@ -56,12 +57,13 @@ def extract_all(
 
 def _run_here(jobs: list, progress: bool) -> list[Path]:
     folders, errors = [], []
-    for job in jobs:
-        try:
-            folders.append(_extract(*job, progress))
-        except Exception as error:
-            log.error("extraction failed: %s", error)
-            errors.append(error)
+    with one_thread():
+        for job in jobs:
+            try:
+                folders.append(_extract(*job, progress))
+            except Exception as error:
+                log.error("extraction failed: %s", error)
+                errors.append(error)
     if errors:
         raise errors[0]
     return folders
@@ -181,10 +183,7 @@ def _begin_worker(reports, lifeline) -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     keep_freed_memory()
-    import torch
-
-    # Several intra-op threads beside several workers spin against each other.
-    torch.set_num_threads(1)
+    one_thread_for_good()
 
 
 def keep_freed_memory() -> None:

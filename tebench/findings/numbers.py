@@ -15,6 +15,10 @@ from tebench.metrics.fusion import fuse, weight
 from tebench.reporting.leaderboard_boards import Board
 from tebench.reporting.leaderboard_pools import evaluated, rescore
 
+TOPOLOGY = "grtd_lbtc"
+OURS = "grtd_relative_lbtc"
+RELEASED = "grtd_lbtc_released"
+RIVALS = ("logme", "gbc", "hscore", "ccfv")
 GATES = (0.0, 0.25, 0.5, 0.75, 1.0)
 REVERSED = "gate reversed"
 # An encoder of each share of random weights, best first: the order is expected by construction.

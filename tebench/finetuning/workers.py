@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tebench import failures
 from tebench.finetuning.cell import Run, execute_run
-from tebench.interrupts import deaf_children, end_with_parent
+from tebench.interrupts import begin_worker, deaf_children
+from tebench.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +69,7 @@ def _fail(run: Run, error: str, report: Report, *, again: bool = True) -> None:
 
 
 def in_process(todo, workers, device, every, sources, report, bar, on_result) -> None:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         for run in todo:
             try:
                 execute_run(run, sources, device, every, lambda step, run=run: bar.step(run.name, step))
@@ -82,23 +79,15 @@ def in_process(todo, workers, device, every, sources, report, bar, on_result) ->
                 report.done.append(run.name)
                 on_result(run)
             bar.finish(run.name)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _worker(runs, messages, sources, device, every) -> None:
     """Body of a worker process: run after run until the queue gives None."""
-    import signal
-
-    # Ctrl-C reaches the whole group: the parent ends its workers, which lose at most the steps since a checkpoint.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()  # one that waits for a run would otherwise wait for ever
-    import torch
-
     from tebench.features.grid import keep_freed_memory
 
+    # The parent ends its workers on Ctrl-C, which lose at most the steps since a checkpoint.
+    begin_worker()
     keep_freed_memory()
-    torch.set_num_threads(1)
 
     while (run := runs.get()) is not None:
         messages.put(("start", run.name, multiprocessing.current_process().name))

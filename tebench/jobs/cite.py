@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from tebench.errors import unknown_name
@@ -13,11 +12,11 @@ from tebench.reporting import citation, leaderboard, versions
 def run(config: dict) -> None:
     """Print the entry of the cell that the configuration names."""
     from tebench.reporting.leaderboard_boards import board_name
-    from tebench.world import protocol_name, published
+    from tebench.world import leaderboard_folder, protocol_name, published
 
     config = published(config)
     job = config["job"]
-    folder = Path(job["folder"]).expanduser() if job["folder"] else Path(str(files("tebench.leaderboard")))
+    folder = leaderboard_folder(job["folder"])
     names = {key: None if job[key] is None else str(job[key]) for key in ("metric", "task", "pool", "version")}
     board = board_name(config["benchmark"]["name"], protocol_name(config))
     print(cite(folder, board, **names))

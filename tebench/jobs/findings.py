@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from tebench import storage
@@ -12,13 +11,11 @@ def run(config: dict) -> None:
     """Read the boards, count, write the page."""
     from tebench.findings import page
     from tebench.reporting import leaderboard_boards
-    from tebench.world import published
+    from tebench.world import leaderboard_folder, published
 
     name = published(config)["benchmark"]["name"]
     job = config["job"]
-    leaderboard = (
-        Path(job["leaderboard"]).expanduser() if job["leaderboard"] else Path(str(files("tebench.leaderboard")))
-    )
+    leaderboard = leaderboard_folder(job["leaderboard"])
     protocols = leaderboard_boards.protocols(leaderboard, name, first=config["protocol"]["name"])
     boards = [leaderboard_boards.read(leaderboard, name, protocol=one) for one in protocols]
     path = storage.make_folder(Path(job["folder"])) / "findings.md"

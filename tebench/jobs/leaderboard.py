@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +11,7 @@ import pandas as pd
 from tebench import storage
 from tebench.errors import InputError, unknown_name
 from tebench.reporting import leaderboard, leaderboard_rows, versions
+from tebench.world import leaderboard_folder
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def run(config: dict) -> None:
     """Update the rows if asked, then write what they give, or check that it is what lies there."""
     job = config["job"]
-    folder = Path(job["folder"]).expanduser() if job["folder"] else Path(str(files("tebench.leaderboard")))
+    folder = leaderboard_folder(job["folder"])
     if (job["update"] or job.get("freeze") is not None) and job["check"]:
         raise InputError("job.check only looks: it goes neither with job.update nor with job.freeze.")
     if job.get("freeze") is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from tebench.features.sampling import Recipe
 from tebench.pool import part_requests, with_parts
 from tebench.registry import get, load, load_plugins
 from tebench.tasks.base import Task
-from tebench.world import cache_folder, recipe_of
+from tebench.world import cache_folder, leaderboard_folder, recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def run(config: dict) -> None:
     begin, job = time.monotonic(), config["job"]
     budget.check(job["minutes"])
     load_plugins(config["plugins"])
-    evidence = recommend.evidence(Path(str(files("tebench.leaderboard"))), config["protocol"]["name"])
+    evidence = recommend.evidence(leaderboard_folder(None), config["protocol"]["name"])
     names = metric_names(job["metrics"], recommend.candidates(evidence))
     setting = _setting(config, names)
     task = _open(config, setting)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +10,13 @@ import pandas as pd
 from tebench import storage
 from tebench.errors import InputError
 from tebench.reporting import leaderboard_rows, submission, validation
-from tebench.world import published, resolve
+from tebench.world import leaderboard_folder, published, resolve
 
 
 def run(config: dict) -> None:
     """Print the findings on each file; exit with 1 when one is refused."""
     job, given = config["job"], config["plugins"]
-    folder = Path(job["folder"]).expanduser() if job["folder"] else Path(str(files("tebench.leaderboard")))
+    folder = leaderboard_folder(job["folder"])
     paths = [Path(str(job["file"])).expanduser()] if job["file"] else sorted((folder / "submissions").glob("*.csv"))
     if len(given) > 1 or (given and not job["file"]):
         raise InputError("plugins= names the one file that defines the metric of job.file.")

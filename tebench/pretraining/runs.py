@@ -14,6 +14,7 @@ from tebench.assets import catalogue as assets
 from tebench.errors import CacheError
 from tebench.pretraining import sources
 from tebench.pretraining.recipe import Recipe
+from tebench.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +78,12 @@ def finished(path: Path, key: str) -> bool:
 
 
 def _train(recipe, name, key, path, dose, steps, seed, asked, cache, every, progress) -> None:
-    import torch
 
     from tebench.encoders import catalogue, resenc_small
     from tebench.pretraining import train
     from tebench.pretraining.draw import Volumes
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the sums of several threads depend on their number
-    try:
+    with one_thread():
         seen, unseen = (Volumes(i, sources.volumes(i, cache)) for i in (sources.TRAINING, sources.HELD_OUT))
         twin = catalogue.entry(TWIN)
         # Seed 0 starts from the random twin itself: the difference between the two is the pre-training alone.
@@ -110,8 +108,6 @@ def _train(recipe, name, key, path, dose, steps, seed, asked, cache, every, prog
                 for state, encoder in (("before", start), ("after", outcome.encoder))
             },
         }
-    finally:
-        torch.set_num_threads(threads)
     from safetensors.torch import save
 
     data = save(weights)

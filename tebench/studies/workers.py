@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from tebench.interrupts import begin_worker
+from tebench.threads import one_thread
+
 
 def each(function, jobs: list, workers: int, description: str, progress: bool) -> list:
     """[function(job) for job in jobs]; with one worker or job in this process. The first error ends all."""
@@ -10,15 +13,16 @@ def each(function, jobs: list, workers: int, description: str, progress: bool) -
     with tqdm(total=len(jobs), desc=description, unit="encoder", disable=not progress) as bar:
         if workers == 1 or len(jobs) < 2:
             results = []
-            for job in jobs:
-                results.append(function(job))
-                bar.update()
+            with one_thread():
+                for job in jobs:
+                    results.append(function(job))
+                    bar.update()
             return results
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor, as_completed
 
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as executor:
+        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=begin_worker) as executor:
             futures = [executor.submit(function, job) for job in jobs]
             try:
                 for future in as_completed(futures):
@@ -28,16 +32,3 @@ def each(function, jobs: list, workers: int, description: str, progress: bool) -
                 executor.shutdown(wait=False, cancel_futures=True)
                 raise
             return [future.result() for future in futures]
-
-
-def _one_thread() -> None:
-    """A worker computes on one thread (a shared machine spins otherwise), leaves Ctrl-C to its parent, ends with it."""
-    import signal
-
-    import torch
-
-    from tebench.interrupts import end_with_parent
-
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import extraction_fakes as fakes
 import pytest
+import torch
 
 from tebench.errors import InputError, TebenchError
 from tebench.features import cache
@@ -110,3 +111,18 @@ def test_a_worker_that_dies_is_reported(tmp_path):
 class _Dying(fakes.ConvEncoder):
     def forward(self, x):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_one_extraction_in_this_process_uses_one_thread_too(monkeypatch, tmp_path):
+    """Some convolutions of several threads differ in their last bits."""
+    from tebench.features import grid
+
+    threads = []
+    monkeypatch.setattr(grid, "_extract", lambda *_: threads.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        extract_all(pairs()[:1], cache=tmp_path, workers=2, progress=False)
+        assert threads == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

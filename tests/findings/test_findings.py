@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reporting"))
 import leaderboard_world
 
 from tebench.evaluation.correlation import weighted_tau
-from tebench.findings import numbers, page
+from tebench.findings import numbers, page, words
 from tebench.reporting.leaderboard_boards import protocols, read
 
 
@@ -65,6 +65,6 @@ def test_a_verdict_follows_its_p():
     one = {"first": "a", "second": "b", "tau_first": 0.6, "tau_second": 0.1, "difference": 0.5, "p": 0.001,
            "better": 2, "worse": 0, "tasks": 2}  # fmt: skip
     titles = {"a": "Metric A", "b": "Metric B"}
-    assert page._compared(titles, one, 0.01).endswith("Metric A is better.")
-    assert page._compared(titles, one | {"difference": -0.5}, 0.01).endswith("Metric B is better.")
-    assert page._compared(titles, one, 0.2).endswith("Not told apart.")
+    assert words.compared(titles, one, 0.01).endswith("Metric A is better.")
+    assert words.compared(titles, one | {"difference": -0.5}, 0.01).endswith("Metric B is better.")
+    assert words.compared(titles, one, 0.2).endswith("Not told apart.")

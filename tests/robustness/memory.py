@@ -98,22 +98,43 @@ def _extraction(normalisation: str):
     return step
 
 
-def cells_of_pool(folder: Path, pool) -> str:
-    """Read every cell of a simulated cache and evaluate the metrics against simulated ground truth."""
+def _scores(folder: Path, pool):
+    """Every cell of a simulated cache, read as scoring reads it."""
     import pandas as pd
     import simulated_pool as simulated
 
     from tebench.cells import FIELDS
-    from tebench.evaluation.evaluate import evaluate
     from tebench.score_grid import score_all
 
-    place = folder / "pool"
-    folders = simulated.write(place, *pool) if not place.exists() else {}
-    found = score_all(simulated.requests(), folders, place / "cells", progress=False)
-    scores = pd.DataFrame([cell for made in found.values() for cell in made], columns=[*FIELDS, "pool"])
-    scores["pool"] = ""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    found = score_all(simulated.requests(), simulated.write(place, *pool), place / "cells", progress=False)
+    scores = [cell for made in found.values() for cell in made]
+    return pd.DataFrame(scores, columns=[*FIELDS, "pool"]).assign(pool="")
+
+
+def cells_of_pool(folder: Path, pool) -> str:
+    """Read the cells and evaluate the metrics against simulated ground truth."""
+    import simulated_pool as simulated
+
+    from tebench.evaluation.evaluate import evaluate
+
+    scores = _scores(folder, pool)
     result = evaluate(scores, simulated.truth(*pool), {name: "up" for name in simulated.METRICS})
     return f"{len(scores)} cells, {len(result)} rows of results"
+
+
+def page_of_pool(folder: Path, pool) -> str:
+    """The cells as rows of a leaderboard: written, checked, read, evaluated, and the page made."""
+    import simulated_pool as simulated
+
+    from tebench.reporting import leaderboard_rows
+
+    scores = _scores(folder, pool)
+    text = leaderboard_rows.text(simulated.rows(scores))
+    refused = leaderboard_rows.problems(text, len(scores))
+    assert not refused, refused
+    made = simulated.page(text, simulated.truth(*pool))
+    return f"{len(scores)} rows, {len(text) / 1e6:.1f} MB; page of {len(made) / 1e6:.1f} MB"
 
 
 def scoring(folder: Path, _) -> str:
@@ -132,6 +153,7 @@ STEPS = {
     "check the data set": check_data, "read the case": read_case, "draw the sample": sampling,
     "extract, zscore": _extraction("zscore"), "extract, zscore_all": _extraction("zscore_all"),
     "extract, unit": _extraction("unit"), "score 20,000 x 1,024": scoring, "evaluate the pool": cells_of_pool,
+    "leaderboard page of the pool": page_of_pool,
 }  # fmt: skip
 ON_VOLUME = [name for name in STEPS if name.startswith(("check", "read", "draw", "extract"))]
 

@@ -67,22 +67,9 @@ def measure(encoders: int, tasks: int, folder: Path, evaluated: int, most_page: 
     if found:
         row["check the rows, s"] = f"refused: {found[0][:60]}"
     elif len(scores) <= most_page:
-        row |= _page(text, truth)
+        begin = clock()
+        row |= {"page, MB": len(simulated.page(text, truth)) / 1e6, "page, s": clock() - begin}
     return row | {"peak MB": simulated.peak_mb()}
-
-
-def _page(text: str, truth) -> dict:
-    """The leaderboard's page of one board over one pool, as job=leaderboard makes it, without the figure files."""
-    from tebench.evaluation.pools import Pool
-    from tebench.reporting import leaderboard, leaderboard_rows
-    from tebench.reporting.leaderboard_boards import Board
-
-    begin = time.process_time()
-    rows = leaderboard_rows.frame_of(text)
-    pool = Pool("simulated", tuple(sorted(set(rows["encoder"]))))
-    board = Board("simulated", "Simulated", rows, truth, (pool,), benchmark="starter")
-    made = leaderboard.render([board], {}, draw=False)
-    return {"page, s": time.process_time() - begin, "page, MB": len(made["index.html"]) / 1e6}
 
 
 def page(rows: list[dict]) -> str:

@@ -95,6 +95,18 @@ def rows(scores: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def page(text: str, truth: pd.DataFrame) -> bytes:
+    """The leaderboard's page of one board over one pool, as job=leaderboard makes it, without the figure files."""
+    from tebench.evaluation.pools import Pool
+    from tebench.reporting import leaderboard, leaderboard_rows
+    from tebench.reporting.leaderboard_boards import Board
+
+    frame = leaderboard_rows.frame_of(text)
+    pool = Pool("simulated", tuple(sorted(set(frame["encoder"]))))
+    board = Board("simulated", "Simulated", frame, truth, (pool,), benchmark="starter")
+    return leaderboard.render([board], {}, draw=False)["index.html"]
+
+
 def peak_mb() -> float:
     """Largest resident size of this process so far, files that it maps included."""
     text = Path("/proc/self/status").read_text(encoding="utf-8")

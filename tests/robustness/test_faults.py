@@ -18,15 +18,8 @@ from tebench.tasks import dataset
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    from tebench import registry
-
-    registry.load()
-    patch.setattr(registry, "_METRICS", dict(registry._METRICS))
-    rooms.install(patch.setattr)
-    yield rooms.calm_runs(tmp_path_factory.mktemp("calm"))
-    patch.undo()
+def world(tiny_rooms, tmp_path_factory):
+    return rooms.calm_runs(tmp_path_factory.mktemp("calm"))
 
 
 @pytest.mark.parametrize("room, number", [("extraction", 0), ("extraction", 11), ("scoring", 1), ("scoring", 12),

@@ -5,6 +5,8 @@ import json
 import logging
 import random
 
+import fuzz_caches
+import fuzz_images_and_weights
 import fuzz_readers
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -53,7 +55,7 @@ def test_a_signed_record_of_a_failure_without_its_parts_is_not_trusted(tmp_path,
 
 
 def _varint_field(number, value):
-    return bytes([number << 3]) + fuzz_readers._varint(value)
+    return bytes([number << 3]) + fuzz_images_and_weights.varint(value)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_a_graph_that_claims_a_large_tensor_is_refused():
 
     sound = fuzz_readers.READERS["TensorFlow graph"].sound(None)[0]
     assert set(graphdef.constants(sound)) == {"conv/w"}
-    shape = memoryview(b"\x12" + bytes([2 + 6]) + b"\x12\x06" + b"\x08" + fuzz_readers._varint(2**31))
+    shape = memoryview(b"\x12" + bytes([2 + 6]) + b"\x12\x06" + b"\x08" + fuzz_images_and_weights.varint(2**31))
     with pytest.raises(InputError, match="claims shape"):
         graphdef._tensor("w", shape)
 
@@ -136,9 +138,9 @@ def test_a_signed_manifest_of_another_form_is_not_trusted(tmp_path, change):
     """Found: KeyError and TypeError for a manifest whose checksum fits and whose parts do not."""
     from tebench.features import cache
 
-    content = json.loads((fuzz_readers._feature_folder(tmp_path) / cache.MANIFEST).read_text()) | change
+    content = json.loads((fuzz_caches.feature_folder(tmp_path) / cache.MANIFEST).read_text()) | change
     content.pop("checksum")
-    folder = fuzz_readers._feature_folder(tmp_path)
+    folder = fuzz_caches.feature_folder(tmp_path)
     storage.write_json(folder / cache.MANIFEST, {**content, "checksum": storage.hash_json(content)})
     with pytest.raises(CacheError, match="was altered after it was written"):
         cache.read(folder)

@@ -63,15 +63,8 @@ def _without_network():
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    from tebench import registry
-
-    registry.load()
-    patch.setattr(registry, "_METRICS", dict(registry._METRICS))
-    rooms.install(patch.setattr)
-    yield tmp_path_factory.mktemp("offline")
-    patch.undo()
+def world(tiny_rooms, tmp_path_factory):
+    return tmp_path_factory.mktemp("offline")
 
 
 def test_extraction_scoring_and_fine_tuning_need_no_network(world):
