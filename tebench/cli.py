@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -125,12 +126,26 @@ def _job(config) -> None:
         raise InputError(f"configuration: {error}") from error
     _start_logging(plain["verbose"])
     check(plain)
-    if plain["offline"]:
-        from tebench.assets.fetch import OFFLINE
-
-        os.environ[OFFLINE] = "1"  # worker processes inherit it
     load_plugins(plain["plugins"])  # a launcher may run this in a process that never saw the command line
-    importlib.import_module(f"tebench.jobs.{plain['job']['name']}").run(plain)
+    with offline(plain["offline"]):
+        importlib.import_module(f"tebench.jobs.{plain['job']['name']}").run(plain)
+
+
+@contextlib.contextmanager
+def offline(wanted: bool):
+    """The switch lies in the environment, which worker processes inherit; members of a sweep may share one process."""
+    from tebench.assets.fetch import OFFLINE
+
+    before = os.environ.get(OFFLINE)
+    if wanted:
+        os.environ[OFFLINE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(OFFLINE, None)
+        else:
+            os.environ[OFFLINE] = before
 
 
 def _interrupted() -> None:

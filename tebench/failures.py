@@ -98,7 +98,11 @@ def read(path: Path) -> dict | None:
     try:
         content = storage.read_json(path)
         checksum = content.pop("checksum")
-        if checksum != storage.hash_json(content) or not {"cell", "error", "transient", "when", "host"} <= set(content):
+        if (
+            checksum != storage.hash_json(content)
+            or not {"cell", "error", "transient", "when", "host"} <= set(content)
+            or (not isinstance(content["cell"], dict))
+        ):
             raise CacheError(f"{path} was altered after it was written.")
         return content
     except (CacheError, AttributeError, KeyError, TypeError) as error:

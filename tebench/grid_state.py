@@ -11,6 +11,7 @@ How each is known:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass
@@ -71,17 +72,18 @@ def extraction(world: World, *, fresh: float, verify: bool = False) -> tuple[lis
             )  # fmt: skip
             folder = cache.folder_for(world.cache / "features", parts)
             what["path"] = str(folder)
-            try:
-                content = cache.check(folder, storage.hash_json(parts), verify=verify)
-                headers[name, encoder] = cache.header_of(content)
-                states.append(State(**what, state="done", detail=f"{content['rows']} voxels"))
-                continue
-            except (CacheError, KeyError, OSError) as error:
-                damaged = f"damaged, made again by a rerun: {error}" if (folder / cache.MANIFEST).exists() else ""
-            kept = sorted((folder.parent / f".{folder.name}.cases").glob("0*.safetensors"))
-            progress = f"{len(kept)} of {len(sample.case_ids)} cases"
-            lock, failure = folder.parent / f".{folder.name}", failures.path_for(folder)
-            states.append(_unfinished(what, failure, lock, kept, progress, fresh, damaged))
+            with _readable(what, states):
+                try:
+                    content = cache.check(folder, storage.hash_json(parts), verify=verify)
+                    headers[name, encoder] = cache.header_of(content)
+                    states.append(State(**what, state="done", detail=f"{content['rows']} voxels"))
+                    continue
+                except (CacheError, KeyError, OSError) as error:
+                    damaged = f"damaged, made again by a rerun: {error}" if (folder / cache.MANIFEST).exists() else ""
+                kept = sorted((folder.parent / f".{folder.name}.cases").glob("0*.safetensors"))
+                progress = f"{len(kept)} of {len(sample.case_ids)} cases"
+                lock, failure = folder.parent / f".{folder.name}", failures.path_for(folder)
+                states.append(_unfinished(what, failure, lock, kept, progress, fresh, damaged))
     return states, headers
 
 
@@ -108,16 +110,17 @@ def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh:
             "part": "finetune", "task": run.task, "encoder": run.encoder, "seed": run.seed, "path": str(run.path),
         }  # fmt: skip
         damaged = ""
-        if run.path.exists():
-            try:
-                results.append((run, rows.read_result(run.path, run.key)))
-                states.append(State(**what, state="done", detail=f"dice {results[-1][1]['row']['value']:.4f}"))
-                continue
-            except CacheError as error:
-                damaged = f"damaged, made again by a rerun: {error}"
-        kept = [run.checkpoint] if run.checkpoint.exists() else []
-        progress = f"step {_step(run.checkpoint)} of {protocol.steps}"
-        states.append(_unfinished(what, run.failure, run.checkpoint, kept, progress, fresh, damaged))
+        with _readable(what, states):
+            if run.path.exists():
+                try:
+                    results.append((run, rows.read_result(run.path, run.key)))
+                    states.append(State(**what, state="done", detail=f"dice {results[-1][1]['row']['value']:.4f}"))
+                    continue
+                except CacheError as error:
+                    damaged = f"damaged, made again by a rerun: {error}"
+            kept = [run.checkpoint] if run.checkpoint.exists() else []
+            progress = f"step {_step(run.checkpoint)} of {protocol.steps}"
+            states.append(_unfinished(what, run.failure, run.checkpoint, kept, progress, fresh, damaged))
     return states, results
 
 
@@ -136,18 +139,28 @@ def scoring(world: World, requests: list, headers: dict) -> tuple[list[State], d
                     continue
                 path = cell_path(world.cache / "cells", request, task, encoder, headers[task, encoder])
                 what["path"] = str(path)
-                cell = read_cell(path)
-                record = None if cell else failures.read(failures.path_for(path))
-                if cell:
-                    states.append(State(**what, state="done", detail=cell["reason"]))
-                    cells.append(cell)
-                elif record:
-                    states.append(State(**what, state="failed", detail=_reason(record)))
-                    cells.append(read_failed(path))
-                else:
-                    detail = "damaged, computed again by a rerun" if path.exists() else ""
-                    states.append(State(**what, state="missing", detail=detail))
+                with _readable(what, states):
+                    cell = read_cell(path)
+                    record = None if cell else failures.read(failures.path_for(path))
+                    if cell:
+                        states.append(State(**what, state="done", detail=cell["reason"]))
+                        cells.append(cell)
+                    elif record:
+                        states.append(State(**what, state="failed", detail=_reason(record)))
+                        cells.append(read_failed(path))
+                    else:
+                        detail = "damaged, computed again by a rerun" if path.exists() else ""
+                        states.append(State(**what, state="missing", detail=detail))
     return states, {pair: [cell for cell in cells if cell] for pair, cells in found.items()}
+
+
+@contextlib.contextmanager
+def _readable(what: dict, states: list[State]):
+    """A cell in a folder that is closed to this user has failed, and the rest of the grid is still told."""
+    try:
+        yield
+    except PermissionError as error:
+        states.append(State(**what, state="failed", detail=f"cannot be read by this user: {error}"))
 
 
 def _fingerprints(encoders) -> dict[str, str | TebenchError]:
@@ -168,10 +181,12 @@ def _sample(world: World, task):
     from tebench.features.sampling import Recipe
 
     path = sample_store.sample_path(task, Recipe(**world.sampling), world.seed, world.cache / "samples")
-    if not path.exists():
-        return None, "no sample of this task is drawn yet"
     try:
+        if not path.exists():
+            return None, "no sample of this task is drawn yet"
         return sample_store.read(path), ""
+    except PermissionError as error:
+        return None, f"the sample cannot be read by this user: {error}"
     except CacheError as error:
         return None, f"the sample is damaged and drawn again by a rerun: {error}"
 

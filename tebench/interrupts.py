@@ -6,6 +6,9 @@ import contextlib
 import os
 import signal
 import threading
+import time
+
+from tebench.errors import TebenchError
 
 
 @contextlib.contextmanager
@@ -34,6 +37,19 @@ def begin_worker() -> None:
     one_thread_for_good()
 
 
+@contextlib.contextmanager
+def killed_worker_named(kept: str):
+    """A pool whose worker was killed from outside breaks; say so. kept: what a rerun need not do again."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise TebenchError(
+            f"a worker process was killed, perhaps for lack of memory. Run again with fewer workers; {kept}"
+        ) from error
+
+
 def end_with_parent() -> None:
     """In a worker process: end at once when the process that started it is gone, also by kill -9.
 
@@ -47,6 +63,18 @@ def end_with_parent() -> None:
 
     def watch() -> None:
         connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_launcher() -> None:
+    """The same for a process of joblib's pool, which knows no parent object: it looks at its parent every second."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tebench.cells import POOL_LEVEL, Request, cell_path, compute, read_cell, read_failed, write_cell
-from tebench.interrupts import begin_worker, deaf_children
+from tebench.interrupts import begin_worker, deaf_children, killed_worker_named
 from tebench.view import FeatureView
 
 
@@ -48,9 +48,10 @@ def _each(jobs: list, workers: int, bar):
         with deaf_children():  # the first submission starts the workers
             futures = [executor.submit(_score_pair, job) for job in jobs]
         try:
-            for future in as_completed(futures):
-                yield future.result()
-                bar.update()
+            with killed_worker_named("finished cells are kept."):
+                for future in as_completed(futures):
+                    yield future.result()
+                    bar.update()
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise

@@ -190,8 +190,10 @@ def holder(path: Path) -> Holder | None:
     file, held = Path(f"{path}.lock"), False
     try:
         descriptor = os.open(file, os.O_RDONLY)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError:
+        return Holder(None)  # another user's, closed to this one
     try:
         try:
             # Shared and for an instant: who wants the lock meanwhile tries again.

@@ -1,7 +1,8 @@
 """Sweeps (`-m`): what the launching process settles before Hydra starts, and how a member reports its failure.
 
 Hydra's launchers run the members, on this machine or on a cluster; nothing here schedules. A member that fails stops
-no other; the process that launched them exits with 1 and names the first.
+no other; the process that launched them exits with 1 and names the first. A member that is killed ends a sweep of
+joblib, whose processes are one pool; members of a cluster are jobs of their own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Callable
 
 from tebench.errors import InputError, TebenchError
+from tebench.interrupts import end_with_launcher
 
 FLAGS = ("-m", "--multirun")
 # What the default output folder tells apart.
@@ -103,6 +105,7 @@ def run_member(job: Callable[[], None]) -> None:
     if multiprocessing.get_start_method(allow_none=True) == "loky":
         # joblib's own start method; a process that a member starts does not know it and would end at once.
         multiprocessing.set_start_method("spawn", force=True)
+        end_with_launcher()
     overrides = " ".join(HydraConfig.get().overrides.task)
     try:
         job()
@@ -125,6 +128,10 @@ def explain(error: Exception) -> str | None:
         what = f"at least one member of the sweep failed, first {error}"
     elif type(error).__module__.startswith("submitit"):
         what = f"at least one member of the sweep ended without a result: {str(error).strip().splitlines()[0]}"
+    elif type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):  # joblib's
+        what = (
+            "a member of the sweep was killed, perhaps for lack of memory, and the others ended with it: joblib stops"
+        )
     else:
         return None
     return f"{what}\nFinished work is kept: the same command goes on from it; job=status shows the whole grid."

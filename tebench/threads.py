@@ -1,8 +1,9 @@
 """One thread for all arithmetic: the last bits of a sum depend on how many shared it, and workers side by side spin.
 
-Results must not depend on the number of cores, so cells, features and weights are always made inside `one_thread`, and
-more processes, not more threads, make a grid faster. torch counts its threads itself; numpy and scipy each bring a BLAS
-with a pool of its own, which no variable of the environment reaches once it is loaded.
+Results must not depend on the number of cores, so features (`extract`), cells (`compute`) and fine-tuned weights
+(`execute_run`) are made inside `one_thread`; more processes, not more threads, make a grid faster. torch counts its
+threads itself; numpy and scipy each bring a BLAS with a pool of its own, which no variable of the environment reaches
+once it is loaded.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread():
-    """Inside, torch and BLAS compute on one thread; the caller's settings return afterwards."""
+    """Inside, torch and BLAS compute on one thread; the caller's settings return afterwards.
+
+    The settings are the process's: two Python threads must not be inside at once.
+    """
     import torch
 
     before = torch.get_num_threads()

@@ -33,7 +33,7 @@ from tebench.errors import AssetError, CacheError, InputError
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-OFFLINE = "TEBENCH_OFFLINE"  # set to anything: only job=assets fetches
+OFFLINE = "TEBENCH_OFFLINE"  # 1: only job=assets fetches
 _VERIFIED: dict[Path, tuple] = {}  # folder -> sizes and times of its files when their hashes were last checked
 
 
@@ -93,7 +93,7 @@ def fetch_package(package: Package, progress: Callable[[str], None] = log.info) 
         return folder
     label = f"{package.name} {package.version}"
     try:
-        if os.environ.get(OFFLINE):
+        if os.environ.get(OFFLINE, "").lower() not in ("", "0", "false"):
             raise AssetError(
                 f"{label}: {state(package)} in {folder}, and offline=true (or ${OFFLINE}) leaves the network to "
                 "job=assets. Where there is one, run: tebench assets"

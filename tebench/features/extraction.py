@@ -23,6 +23,7 @@ from tebench.features.sample import Sample
 from tebench.features.volumes import Volume, prepare
 from tebench.meter import Meter
 from tebench.tasks.base import Task
+from tebench.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def extract(
         if not feature_cache.is_valid(folder, key, warn=False):
             log.info("extracting %s", name)
             _say_changed(folder, parts)
-            with failures.recorded(failure, cell):
+            with one_thread(), failures.recorded(failure, cell):
                 _Extraction(task, _build(encoder), sample, parts, device).run(folder, key, progress)
     return folder
 

@@ -13,16 +13,15 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from pathlib import Path
 
-from tebench.errors import InputError, TebenchError
+from tebench.errors import InputError
 from tebench.features.progress import bar
 from tebench.features.sample import Sample
-from tebench.interrupts import deaf_children
+from tebench.interrupts import deaf_children, killed_worker_named
 from tebench.tasks.base import Task
-from tebench.threads import one_thread, one_thread_for_good
+from tebench.threads import one_thread_for_good
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +56,12 @@ def extract_all(
 
 def _run_here(jobs: list, progress: bool) -> list[Path]:
     folders, errors = [], []
-    with one_thread():
-        for job in jobs:
-            try:
-                folders.append(_extract(*job, progress))
-            except Exception as error:
-                log.error("extraction failed: %s", error)
-                errors.append(error)
+    for job in jobs:
+        try:
+            folders.append(_extract(*job, progress))
+        except Exception as error:
+            log.error("extraction failed: %s", error)
+            errors.append(error)
     if errors:
         raise errors[0]
     return folders
@@ -131,13 +129,8 @@ def _run(jobs: list, workers: int, progress: bool) -> list[Path]:
         shown.close()
         for end in (reports, held, lifeline):
             end.close()
-    try:
+    with killed_worker_named("finished cases are kept."):
         return [future.result() for future in futures]
-    except BrokenProcessPool as error:
-        raise TebenchError(
-            "a worker process was killed, perhaps for lack of memory. Run again with fewer workers; "
-            "finished cases are kept."
-        ) from error
 
 
 class _Overall:

@@ -12,6 +12,7 @@ from tebench.errors import TebenchError
 from tebench.finetuning import rows
 from tebench.finetuning.protocol import Protocol
 from tebench.storage import locked
+from tebench.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def execute_run(run: Run, sources: Sources, device: str, every: int, progress: C
     """Train, test, write the result, drop the checkpoint. A second process that comes meanwhile waits and finds it."""
     with locked(run.checkpoint):
         if not run.finished():
-            _execute(run, sources, device, every, progress)
+            with one_thread():
+                _execute(run, sources, device, every, progress)
 
 
 def _execute(run: Run, sources: Sources, device: str, every: int, progress: Callable[[int], None]) -> None:

@@ -72,7 +72,7 @@ def read_result(path: Path, key: str | None = None) -> dict:
     except (KeyError, TypeError, ValueError):
         good = False
     if not good:
-        raise CacheError(f"{path} is damaged: it does not match its own digest. Run the job again: it is made anew.")
+        raise CacheError(f"{path} is damaged: it does not match its own digest. Run its cell again, or remove it.")
     if key is not None and content["key"] != key:
         raise CacheError(f"{path} holds the result of another run.")
     return content
@@ -81,11 +81,18 @@ def read_result(path: Path, key: str | None = None) -> dict:
 def collect(folder: Path):
     """(rows, volumes): every result under `folder` as two pandas frames, in one fixed order.
 
-    Refuses damaged files, and results of two versions of one protocol, encoder or task: rows that do not belong
-    together never mix.
+    A file that cannot be read is named and left out: it may be another grid's, and stops this one's rows not. Refuses
+    results of two versions of one protocol, encoder or task: rows that do not belong together never mix.
     """
-    files = [path for path in sorted(Path(folder).rglob("*.json")) if _is_result(path)]
-    return tabulate(files, [read_result(path) for path in files])
+    files, contents = [], []
+    for path in sorted(Path(folder).rglob("*.json")):
+        if _is_result(path):
+            try:
+                contents.append(read_result(path))
+                files.append(path)
+            except CacheError as error:
+                log.warning("%s It is in no table.", error)
+    return tabulate(files, contents)
 
 
 def tabulate(files: list[Path], contents: list[dict]):

@@ -13,7 +13,6 @@ from pathlib import Path
 from tebench import failures
 from tebench.finetuning.cell import Run, execute_run
 from tebench.interrupts import begin_worker, deaf_children
-from tebench.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -69,16 +68,15 @@ def _fail(run: Run, error: str, report: Report, *, again: bool = True) -> None:
 
 
 def in_process(todo, workers, device, every, sources, report, bar, on_result) -> None:
-    with one_thread():
-        for run in todo:
-            try:
-                execute_run(run, sources, device, every, lambda step, run=run: bar.step(run.name, step))
-            except Exception as error:
-                _fail(run, traceback.format_exc(), report, again=failures.transient(error))
-            else:
-                report.done.append(run.name)
-                on_result(run)
-            bar.finish(run.name)
+    for run in todo:
+        try:
+            execute_run(run, sources, device, every, lambda step, run=run: bar.step(run.name, step))
+        except Exception as error:
+            _fail(run, traceback.format_exc(), report, again=failures.transient(error))
+        else:
+            report.done.append(run.name)
+            on_result(run)
+        bar.finish(run.name)
 
 
 def _worker(runs, messages, sources, device, every) -> None:

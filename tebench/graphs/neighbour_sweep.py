@@ -146,8 +146,9 @@ class _Lists:
         level = claims.take(starts.take(longer) + self.wanted).bitwise_right_shift_(self.bits)
         level &= (1 << self.levels) - 1
         dropped = self.limits.clone()
-        # One level below, so that no rounding matters.
-        dropped[longer] = ((level - 1).clamp_(min=0) / self.step.take(longer)).float()
+        # One level and one float32 number below, so that no rounding matters.
+        below = ((level - 1).clamp_(min=0) / self.step.take(longer)).float()
+        dropped[longer] = torch.nextafter(below, torch.full_like(below, -torch.inf))
         return near, values.take(pair), pair, dropped
 
 

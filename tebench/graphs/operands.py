@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
+from tebench.errors import InputError
 from tebench.graphs.checks import on_cpu
 
 _ROWS = 512  # rows prepared at a time, so that their temporaries stay in the cache
 _PAIRS = 128  # pairs compared at a time, likewise
+LARGEST = 1e300  # coordinate of a float64 point
 FAR = 1e30  # squared norm of a padding row: beyond every limit, and two of them are still finite in float32
 
 
@@ -42,7 +44,10 @@ class Points:
 
     @classmethod
     def of(cls, source: torch.Tensor, certified: bool) -> Points:
-        reach = float((source.amax(0).double() - source.amin(0).double()).max())
+        low, high = source.amin(0).double(), source.amax(0).double()
+        if (largest := float(torch.maximum(-low, high).max())) > LARGEST:
+            raise InputError(f"points must lie below {LARGEST:g}, or their sums are not finite; got {largest:g}.")
+        reach = float((high - low).max())
         # A power of two: scaling is exact, and squares stay inside the range of float32.
         exponent = math.frexp(reach)[1] if reach > 0 else 0
         largest = 1000 if source.dtype == torch.float64 else 120
@@ -67,7 +72,9 @@ class Points:
     def mean(self, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Mean row, in a precision in which subtracting it rounds once; any centre near it serves as well."""
         part = self.source if rows is None else self.source.index_select(0, rows)
-        return part.to(torch.promote_types(part.dtype, torch.float32)).mean(0)
+        centre = part.to(torch.promote_types(part.dtype, torch.float32)).mean(0)
+        # Sums and differences of the largest float32 numbers leave float32, not float64.
+        return centre if self.scale > 2.0**-100 and bool(centre.isfinite().all()) else part.double().mean(0)
 
     def columns(self, rows: torch.Tensor | None, centre: torch.Tensor, length: int) -> torch.Tensor:
         """Right operand (length, D+2): x - centre, |x - centre|^2 (1 - slack), 1; padded by far rows to `length`."""

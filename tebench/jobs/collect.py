@@ -29,12 +29,18 @@ def run(config: dict) -> None:
     rows, own = _ground_truth(config, world) if job["ground_truth"] else ([], None)
     truth, why = _truth(config, world, own)
     scores = _scores(world, requests, wanted, found, headers, truth, preset)
+    from tebench.reporting import report
+
     text, path = [], world.output / "scores.csv"
-    if truth is not None and (there := scores[scores["status"] != "missing"]).size and _rankable(scores, world):
+    measured = set() if truth is None else set(truth["task"])
+    there = scores[(scores["status"] != "missing") & scores["task"].isin(measured)]
+    if _rankable(there, world):
         from tebench.evaluation.pools import Pool
 
         text.append(write_tables(config, world, requests, there.copy(), truth, Pool(world.pool, world.encoders)))
+        text += [f"left out of the tables: {why}"] if why else []
     else:
+        report.forget(world.output)
         text.append(f"no correlation table: {why or 'no metric has a score of every encoder on any task yet.'}")
     _write_scores(path, scores)
     lacking = [state for state in (*states, *scored, *rows) if state.state != "done"]
@@ -61,18 +67,28 @@ def _ground_truth(config: dict, world: World) -> tuple[list[State], Path]:
 
 
 def _truth(config: dict, world: World, own: Path | None):
-    """(ground truth of the world's encoders and tasks, "") or (None, why there is none)."""
+    """(ground truth of the tasks that lack none of the world's encoders, what the others lack) or (None, why)."""
     from tebench.evaluation import groundtruth
 
+    if own is not None and own.read_text(encoding="utf-8").count("\n") < 2:
+        return None, "no fine-tuning run is finished yet."
     if len(world.encoders) < 3:
         return None, f"a ranking needs at least 3 encoders, got {len(world.encoders)}."
     try:
         protocol = config["protocol"]["name"] if own else protocol_name(config)
         truth = groundtruth.read(own or ground_truth_file(config), protocol=protocol)
-        groundtruth.require(truth, world.encoders, world.tasks)
     except InputError as error:
         return None, str(error)
-    return truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True), ""
+    gaps, why = set(groundtruth.missing(truth, world.encoders, world.tasks)["task"]), ""
+    if gaps:
+        try:
+            groundtruth.require(truth, world.encoders, sorted(gaps))
+        except InputError as error:
+            why = str(error)
+    tasks = [task for task in world.tasks if task not in gaps]
+    if not tasks:
+        return None, why
+    return truth[truth["task"].isin(tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True), why
 
 
 def _scores(world: World, requests, wanted, found, headers, truth, preset):

@@ -17,7 +17,7 @@ from pathlib import Path
 from tebench import storage
 from tebench.errors import CacheError, InputError
 from tebench.evaluation.arrays import MEAN
-from tebench.interrupts import end_with_parent
+from tebench.interrupts import end_with_parent, killed_worker_named
 from tebench.reporting import citation, figures, figures_slopes, formats, leaderboard_page, style
 from tebench.reporting.leaderboard_boards import Board, Result, evaluate_all, result_of
 from tebench.reporting.leaderboard_boards import read_all as boards
@@ -203,7 +203,8 @@ def _drawn(recipes: list[tuple[str, partial]], workers: int) -> dict[str, bytes]
         parts = [_draw(*recipe) for recipe in recipes]
     else:
         context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as executor:
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
+        with pool as executor, killed_worker_named("nothing was written."):
             parts = list(executor.map(_draw, *zip(*recipes, strict=True)))
     return {name: data for part in parts for name, data in part.items()}
 

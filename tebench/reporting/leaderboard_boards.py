@@ -21,7 +21,7 @@ from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.compare import rank_groups
 from tebench.evaluation.influence import influence
 from tebench.evaluation.pools import Pool
-from tebench.interrupts import end_with_parent
+from tebench.interrupts import end_with_parent, killed_worker_named
 from tebench.reporting import leaderboard_rows
 from tebench.reporting.leaderboard_pools import rescore, stale
 from tebench.reporting.style import Look
@@ -180,7 +180,8 @@ def evaluate_all(boards: list[Board], workers: int = 1) -> None:
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(min(workers, len(wanted)), mp_context=context, initializer=end_with_parent) as executor:
         futures = {index: executor.submit(_without_board, *wanted[index]) for index in order}
-        made = [futures[index].result() for index in range(len(wanted))]
+        with killed_worker_named("nothing was written."):
+            made = [futures[index].result() for index in range(len(wanted))]
     for board in boards:
         own = [result for (whose, _), result in zip(wanted, made, strict=True) if whose is board]
         if own:

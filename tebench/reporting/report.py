@@ -15,6 +15,8 @@ from tebench.reporting import figures, figures_slopes, formats, style, tables
 from tebench.reporting.style import Look
 from tebench.storage import write_text
 
+FIGURES = ("correlation-*", "slopes-*", "ground-truth", "cost-quality")
+
 
 def looks_of(encoders) -> dict[str, Look]:
     """Colour by architecture, open marker for a random initialisation, from the encoders' own facts."""
@@ -41,6 +43,7 @@ def write(
     rankable = bool(judged["status"].eq("ok").any())
     groups = rank_groups(scores, truth, directions, pool=pool, seed=seed) if rankable and len(directions) > 1 else None
     options = {"title": heading, "titles": titles, "groups": groups}
+    forget(folder)
     write_text(folder / "scores.csv", formats.csv_text(plain(scores)))
     files = [folder / "scores.csv", *tables.write(result, folder, **options)]
     looks = looks_of(pool.encoders)
@@ -62,6 +65,13 @@ def write(
     stems = dict.fromkeys(file.with_suffix("") for file in files)
     written = [f"  {stem}.{{{','.join(f.suffix[1:] for f in files if f.with_suffix('') == stem)}}}" for stem in stems]
     return tables.terminal(result, **options) + "\nwritten:\n" + "\n".join(written).replace(".{csv}", ".csv")
+
+
+def forget(folder: Path) -> None:
+    """Remove the tables and figures of an earlier run: none may stay beside scores that it was not made from."""
+    for pattern in ("correlation.*", "pools.csv", *(f"figures/{stem}.*" for stem in FIGURES)):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def plain(scores: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tebench.interrupts import begin_worker
+from tebench.interrupts import begin_worker, killed_worker_named
 from tebench.threads import one_thread
 
 
@@ -25,9 +25,10 @@ def each(function, jobs: list, workers: int, description: str, progress: bool) -
         with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=begin_worker) as executor:
             futures = [executor.submit(function, job) for job in jobs]
             try:
-                for future in as_completed(futures):
-                    future.result()
-                    bar.update()
+                with killed_worker_named("what it kept is used again."):
+                    for future in as_completed(futures):
+                        future.result()
+                        bar.update()
             except BaseException:
                 executor.shutdown(wait=False, cancel_futures=True)
                 raise

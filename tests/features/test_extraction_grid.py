@@ -115,14 +115,17 @@ class _Dying(fakes.ConvEncoder):
 
 def test_one_extraction_in_this_process_uses_one_thread_too(monkeypatch, tmp_path):
     """Some convolutions of several threads differ in their last bits."""
-    from tebench.features import grid
-
     threads = []
-    monkeypatch.setattr(grid, "_extract", lambda *_: threads.append(torch.get_num_threads()))
-    before = torch.get_num_threads()
+
+    class Counting(fakes.ConvEncoder):
+        def forward(self, x):
+            threads.append(torch.get_num_threads())
+            return super().forward(x)
+
+    before, task = torch.get_num_threads(), fakes.make_task(1)
     torch.set_num_threads(2)
     try:
-        extract_all(pairs()[:1], cache=tmp_path, workers=2, progress=False)
-        assert threads == [1] and torch.get_num_threads() == 2
+        extract(task, Counting("counting", 0), fakes.make_sample(task), cache=tmp_path, progress=False)
+        assert set(threads) == {1} and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from finetuning_fakes import SOURCES, quick
 
-from tebench.errors import CacheError, InputError, UnknownNameError
+from tebench.errors import InputError, UnknownNameError
 from tebench.finetuning import rows
 from tebench.finetuning.cell import _package_hashes
 from tebench.finetuning.runs import collect, plan, run_grid
@@ -74,7 +74,7 @@ def test_seeds_are_the_outer_loop():
 
 
 @pytest.mark.parametrize("damage", ["value", "truncated", "dice"])
-def test_a_damaged_result_is_refused_then_made_again(tmp_path, damage):
+def test_a_damaged_result_is_named_and_left_out_then_made_again(tmp_path, damage, caplog):
     grid(tmp_path, encoders=["tiny"], seeds=[0])
     path = plan(quick(**SHORT), ["tiny"], ["blobs"], [0], folder=tmp_path, sources=SOURCES)[0].path
     good = read_json(path)
@@ -84,10 +84,13 @@ def test_a_damaged_result_is_refused_then_made_again(tmp_path, damage):
     else:
         content["volumes"][0]["dice"] = 0.99
     path.write_text(path.read_text()[:-40] if damage == "truncated" else json.dumps(content))
-    with pytest.raises(CacheError, match=path.name):
-        collect(tmp_path)
+    foreign = path.with_name("blobs-other-seed9-000.json")
+    foreign.write_text("{}")
+    assert collect(tmp_path)[0].empty
+    assert path.name in caplog.text and f"{foreign.name} is damaged" in caplog.text
     assert grid(tmp_path, encoders=["tiny"], seeds=[0]).done == ["blobs-tiny-seed0"]
     assert read_json(path)["digest"] == good["digest"]
+    assert len(collect(tmp_path)[0]) == 1
 
 
 def test_results_of_another_version_are_set_aside_and_taken_back(tmp_path, caplog):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tebench.errors import InputError
-from tebench.graphs import knn
+from tebench.graphs import emst, knn
 from tebench.graphs import neighbour_sweep as sweep_module
 from tebench.graphs import neighbours as neighbours_module
 
@@ -123,3 +123,28 @@ def test_torch_in_torch_out():
 def test_bad_k_is_refused(k):
     with pytest.raises(InputError, match="k must be an integer"):
         knn(np.zeros((3, 2)), k)
+
+
+@pytest.mark.parametrize("count", [200, 4200])
+def test_huge_coordinates_change_nothing(count):
+    """Found: the float32 mean of such points is infinite."""
+    points = torch.rand(count, 4, generator=torch.Generator().manual_seed(0)) + 1
+    near, lengths = knn(points, 5)
+    huge, long = knn(points * 2.0**125, 5)
+    assert torch.equal(near, huge) and torch.equal(lengths * 2.0**125, long)
+    edges, lengths = emst(points)
+    huge, long = emst(points * 2.0**125)
+    assert torch.equal(edges, huge) and torch.equal(lengths * 2.0**125, long)
+    wide = points.double() * 2.0**900
+    assert torch.equal(knn(wide, 5)[0], near)
+    with pytest.raises(InputError, match="points must lie below 1e\\+300"):
+        knn(points.double() * 2.0**1020, 5)
+
+
+def test_one_tie_within_float32_of_the_limit_is_not_lost():
+    points = torch.rand(4200, 2, generator=torch.Generator().manual_seed(1)).double()
+    near, _ = knn(points, 3)
+    for row in (0, 1700, 4199):
+        gaps = torch.linalg.vector_norm(points - points[row], dim=1)
+        gaps[row] = torch.inf
+        assert near[row].tolist() == gaps.argsort(stable=True)[:3].tolist()

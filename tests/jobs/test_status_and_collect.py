@@ -213,6 +213,51 @@ def test_running_is_known_by_the_lock_and_its_note(tiny, tmp_path):
     assert states(tiny("status", "job.parts=[extract]", "job.fresh=0"))[name].state == "missing"
 
 
+def test_a_closed_folder_is_one_failed_cell(tiny, monkeypatch):
+    score.run(tiny("score", "job.tables=false"))
+    before = states(tiny("status"))
+    closed = grid_state.Path(before["extract blobs / tiny"].path)
+    exists = grid_state.Path.exists
+
+    def refuse(path, *arguments, **options):  # as for a user without rights; root has them always
+        if closed in (path, *path.parents):
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path, *arguments, **options)
+
+    monkeypatch.setattr("tebench.features.cache.check", lambda folder, *a, **k: refuse(folder / "manifest.json"))
+    monkeypatch.setattr(grid_state.Path, "exists", refuse)
+    after = states(tiny("status"))
+    assert (
+        after["extract blobs / tiny"].state == "failed" and "Permission denied" in after["extract blobs / tiny"].detail
+    )
+    assert len(after) == len(before)
+
+
+def test_a_lock_that_cannot_be_read_may_be_held(tmp_path, monkeypatch):
+    assert storage.holder(tmp_path / "x") is None
+    (tmp_path / "x.lock").touch()
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(storage.os, "open", refuse)
+    assert storage.holder(tmp_path / "x") == storage.Holder(None)
+
+
+def test_tables_of_the_tasks_that_are_whole_and_none_that_are_stale(tiny, capsys):
+    pool, both = "encoders=[tiny,other,third]", ["tasks=[blobs,broken]", "benchmark.tasks=[blobs,broken]"]
+    score.run(tiny("score", pool, "job.tables=false"))
+    finetune.run(tiny("finetune", pool, "job.seeds=[0,1]"))
+    collect.run(tiny("collect", pool, *both, "job.seeds=[0,1]", "job.ground_truth=true"))
+    assert "left out of the tables: ground truth lacks 3 cell(s): tiny x broken" in capsys.readouterr().out
+    assert set(pd.read_csv("out/correlation.csv")["task"]) == {"blobs", "mean"}
+    assert set(pd.read_csv("out/scores.csv")["task"]) == {"blobs", "broken"}
+    collect.run(tiny("collect", pool, "job.seeds=[5]", "job.ground_truth=true"))
+    assert "no fine-tuning run is finished yet" in capsys.readouterr().out
+    out = grid_state.Path("out")
+    assert not list(out.glob("correlation.*")) and not list((out / "figures").glob("*"))
+
+
 def test_bad_options_are_named(tiny):
     for change, words in (
         ("job.parts=[rank]", "job.parts must be a list out of extract, finetune, score"),

@@ -121,6 +121,12 @@ def test_a_launchers_own_exit_passes_and_a_jobs_becomes_an_error(monkeypatch):
         sweep.run_member(lambda: 1 / 0)
 
 
+def test_a_killed_member_of_joblib_is_said_in_words():
+    killed = type("TerminatedWorkerError", (Exception,), {})("A worker process ... SIGKILL(-9)")
+    assert sweep.explain(killed).startswith("a member of the sweep was killed, perhaps for lack of memory")
+    assert sweep.explain(ValueError("x")) is None
+
+
 def test_lists_of_metrics_can_be_swept():
     assert prepare(["-m", "metric=[logme,gbc],[lbtc]"]) == [
         "-m", "metric=several", "metric.names=[logme,gbc],[lbtc]",

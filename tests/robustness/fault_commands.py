@@ -1,6 +1,6 @@
 """Whole command lines, `python -m tebench ...` with worker processes, killed from outside and run again.
 
-Two or three real encoders of packages on one real task, tiny sampling, a tiny protocol. Used by `faults.py`.
+One to three real encoders of packages on one real task, tiny sampling, a tiny protocol. Used by `faults.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import fault_rooms as rooms
 from tebench import storage
 
 MARK = "TEBENCH_FAULT_MARK"
+TASK = "lungs"
 ENCODERS = "encoders=[deepbrain,deepbrain_random,resenc_s_random]"
 SMALL = [
     ENCODERS, "benchmark.window=[32,32,32]", "sampling.foreground=24", "sampling.background=48", "sampling.general=8",
@@ -46,17 +47,6 @@ COMMANDS = {
          "encoders=[deepbrain],[deepbrain_random],[resenc_s_random]")
     ),
 }  # fmt: skip
-
-
-def task_name() -> str:
-    """The built-in task whose first case is smallest on disk here, fetched where none is."""
-    from tebench.tasks import catalogue
-
-    known = catalogue.names()
-    kept = {place.name.split("-")[0]: sum(file.stat().st_size for file in place.glob("*.safetensors"))
-            for place in (storage.cache_root() / "tasks").glob("*") if place.is_dir()}  # fmt: skip
-    there = {name: size for name, size in kept.items() if name in known and size}
-    return min(there, key=there.get) if there else known[0]
 
 
 def start(command: Command, folder: Path, task: str) -> subprocess.Popen:
@@ -120,9 +110,7 @@ def kill_and_rerun(command: Command, folder: Path, task: str, calm: Path, moment
     if died:
         (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
     process.wait()
-    begun = time.monotonic()
-    while (left := alive(folder)) and time.monotonic() - begun < 120:
-        time.sleep(0.05)
+    left = _outlive(folder, 120)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     kept = rooms.finished(folder)
@@ -134,13 +122,21 @@ def kill_and_rerun(command: Command, folder: Path, task: str, calm: Path, moment
         "died": died, "orphans": len(left), "code": code, "said": (folder / "said.txt").read_text()[-1500:],
         "kept": len(kept), "lost": [path for path in kept if after.get(path) != kept[path]],
         "differ": sorted(name for name in {*here, *there} if here.get(name) != there.get(name)),
-        "left": rooms.leftovers(folder), "still": len(alive(folder)),
+        "left": rooms.leftovers(folder), "still": len(_outlive(folder, 10)),
     }  # fmt: skip
+
+
+def _outlive(folder: Path, seconds: float) -> dict[int, float]:
+    """Processes of the command that are there for so long after it."""
+    begun = time.monotonic()
+    while (left := alive(folder)) and time.monotonic() - begun < seconds:
+        time.sleep(0.05)
+    return left
 
 
 def campaign(folder: Path, count: int) -> list[dict]:
     """A row of figures for each command: half of the kills by CPU time, half by what has been written."""
-    task, calm, table = task_name(), {}, []
+    task, calm, table = TASK, {}, []
     for name, command in COMMANDS.items():
         calm[name] = place(command, folder / f"calm-{len(calm)}", calm)
         seconds, before, after = calm_run(command, calm[name], task)

@@ -82,6 +82,41 @@ def test_workers_of_a_killed_scoring_end(tmp_path):
         time.sleep(0.02)
 
 
+def test_a_killed_scoring_worker_is_said_in_words(tmp_path):
+    """Found: a bare BrokenProcessPool."""
+    plugin, program = tmp_path / "sleepy.py", tmp_path / "run.py"
+    text = PLUGIN.replace("time.sleep(600)", "__import__('os').kill(__import__('os').getpid(), 9)")
+    plugin.write_text(text.format(begun=str(tmp_path / "begun")))
+    features = str(Path(__file__).parents[1] / "features")
+    program.write_text(PROGRAM.format(features=features, plugin=str(plugin), root=str(tmp_path / "root")))
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
+    assert (
+        done.returncode == 1 and "TebenchError: a worker process was killed, perhaps for lack of memory" in done.stderr
+    )
+
+
+def test_a_process_of_joblib_ends_with_its_launcher(tmp_path):
+    """Found: members of a sweep stayed when the launching process was killed."""
+    ready = tmp_path / "ready"
+    member = (
+        "import time; from pathlib import Path; from tebench import interrupts; interrupts.end_with_launcher(); "
+        f"Path({str(ready)!r}).touch(); time.sleep(600)"
+    )
+    launcher = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {member!r}])"
+    process = subprocess.Popen([sys.executable, "-c", launcher], env={**os.environ, "TEBENCH_TEST_MARK": str(tmp_path)})
+    deadline = time.monotonic() + 120
+    while not ready.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(1.5)
+    assert len(processes_of(str(tmp_path))) == 2, "it stays while its launcher lives"
+    process.kill()
+    process.wait()
+    while processes_of(str(tmp_path)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_worker_stays_while_its_parent_lives(method):
     from concurrent.futures import ProcessPoolExecutor
