@@ -28,7 +28,7 @@ def knn(points, k: int, *, certified: bool = True):
     Cost: little more than half a distance matrix product (2 N^2 D operations) for many points and few neighbours,
     else a whole one; a little more to select, and k exact distances a row when certified. Memory over the data: two
     float32 copies, about 100 MB, and about 60 bytes for each of 2 to 4 k N pairs. Where more than a few neighbours
-    tie within rounding (grids), rows are compared with all points in float64: slow.
+    tie within rounding (grids, tight clusters far apart), rows are compared with all points in float64: slow.
 
     >>> import numpy
     >>> indices, distances = knn(numpy.array([[0.0], [1.0], [3.0]]), 1)

@@ -12,6 +12,7 @@ import tiny_world
 
 from tebench import failures, grid_state, storage
 from tebench.errors import InputError, TebenchError
+from tebench.features import cache
 from tebench.jobs import collect, extract, finetune, score, status
 from tebench.world import resolve
 
@@ -224,12 +225,12 @@ def test_a_closed_folder_is_one_failed_cell(tiny, monkeypatch):
             raise PermissionError(13, "Permission denied", str(path))
         return exists(path, *arguments, **options)
 
-    monkeypatch.setattr("tebench.features.cache.check", lambda folder, *a, **k: refuse(folder / "manifest.json"))
+    check = cache.check
+    monkeypatch.setattr(cache, "check", lambda folder, *a, **k: (refuse(folder), check(folder, *a, **k))[1])
     monkeypatch.setattr(grid_state.Path, "exists", refuse)
     after = states(tiny("status"))
-    assert (
-        after["extract blobs / tiny"].state == "failed" and "Permission denied" in after["extract blobs / tiny"].detail
-    )
+    told = after["extract blobs / tiny"]
+    assert told.state == "failed" and "Permission denied" in told.detail
     assert len(after) == len(before)
 
 
