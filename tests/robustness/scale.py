@@ -2,7 +2,8 @@
 
     python tests/robustness/scale.py [--sizes 10x5 50x20 200x50 1000x100] [--evaluated 100000] [--page 20000]
 
-Writes docs/robustness/scale.md; sizes that are not named keep their last figures (scale.json). All cells and Dice are
+Writes docs/robustness/scale.md; sizes that are not named keep their last figures (scale.json), and `--sizes` alone
+writes the page from these. All cells and Dice are
 simulated; two metrics. Seconds are of the processor, one thread. Evaluation and page are measured up to so many cells
 (encoders x tasks x metrics); beyond that the evaluation is measured on as many tasks as fit and multiplied by the rest,
 which the table marks with ~: its cost is linear in tasks.
@@ -122,8 +123,11 @@ NOTES = """## What broke first
    in its conf/benchmark/NAME.yaml and is then read up to that many rows of 1,000 bytes (`leaderboard_rows.most_rows`);
    all others are refused as before. Rows are checked one by one, and words that return are kept once. A submission
    keeps its limit of 10 MB, some 20,000 rows; a larger pool's rows come from `job=leaderboard job.update=true`.
-3. Files: a cell is one small file, so a disk with 4 KB blocks holds more than the bytes say, and a shared file system
+3. Ground truth: every task and encoder filtered all rows, quadratic in the grid. It is grouped in one pass now.
+4. Files: a cell is one small file, so a disk with 4 KB blocks holds more than the bytes say, and a shared file system
    sees as many opens. Reading is linear in cells.
+5. What costs most at the full size is the page: its rank groups and influence draw every pair of metrics again, for
+   each task. It is made once, by the one who publishes; tables and pages of single pools do not need it.
 """
 
 
@@ -152,8 +156,8 @@ def main() -> None:
         figures[size] = json.loads(found[0])
         print(figures[size], flush=True)
         kept.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        rows = sorted(figures.values(), key=lambda row: row["encoders"] * row["tasks"])
-        (OUT / "scale.md").write_text(page(rows), encoding="utf-8")
+    rows = sorted(figures.values(), key=lambda row: row["encoders"] * row["tasks"])
+    (OUT / "scale.md").write_text(page(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":
