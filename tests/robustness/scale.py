@@ -4,9 +4,9 @@
 
 Writes docs/robustness/scale.md; sizes that are not named keep their last figures (scale.json), and `--sizes` alone
 writes the page from these. All cells and Dice are simulated; two metrics. Seconds are of the processor, one thread;
-the largest size takes three quarters of an hour and 5 GB. Evaluation and page are measured up to so many cells (encoders
-x tasks x metrics); beyond that the evaluation is measured on as many tasks as fit and multiplied by the rest, which the
-table marks with ~: its cost is linear in tasks.
+the largest size takes three quarters of an hour and 5 GB. Evaluation and page are measured up to so many cells
+(encoders x tasks x metrics); beyond that the evaluation is measured on as many tasks as fit and multiplied by the rest,
+which the table marks with ~: its cost is linear in tasks.
 """
 
 import os
