@@ -128,8 +128,8 @@ KINDS = {
     "feature manifests, without seconds, memory": ("cache/features/*/*/*/manifest.json", plain),
     "score cells, without seconds, memory": ("cache/cells/*/*/*.json", plain),
     "fine-tuning results, without seconds": ("cache/finetuning/tiny/*.json", plain),
-    "fine-tuning table, without seconds": ("tables/starter.csv", rows_only),
-    "fine-tuning volumes, whole files": ("tables/starter_volumes.csv", raw),
+    "fine-tuning table, without seconds": ("tables/quick.csv", rows_only),
+    "fine-tuning volumes, whole files": ("tables/quick_volumes.csv", raw),
     "collected scores, without seconds, memory": ("tables/scores.csv", rows_only),
 }
 
