@@ -101,14 +101,19 @@ def require(truth: pd.DataFrame, encoders, tasks=None) -> None:
     """Refuse a ground truth that lacks a cell, naming every one."""
     gaps = missing(truth, encoders, tasks)
     if len(gaps):
-        named = [
-            f"{row.encoder} x {row.task}" + (f" (seed {row.seed})" if row.seed >= 0 else "")
-            for row in gaps.itertuples(index=False)
-        ]
-        raise InputError(
-            f"ground truth lacks {len(named)} cell(s): {_shorten(named)}. Run job=finetune for them, "
-            "or choose a pool without these encoders."
-        )
+        raise InputError(spelled(gaps))
+
+
+def spelled(gaps: pd.DataFrame) -> str:
+    """What `missing` found, in a sentence."""
+    named = [
+        f"{row.encoder} x {row.task}" + (f" (seed {row.seed})" if row.seed >= 0 else "")
+        for row in gaps.itertuples(index=False)
+    ]
+    return (
+        f"ground truth lacks {len(named)} cell(s): {_shorten(named)}. Run job=finetune for them, "
+        "or choose a pool without these encoders."
+    )
 
 
 def matrix(truth: pd.DataFrame, task: str, encoders) -> tuple[np.ndarray, list[int]]:

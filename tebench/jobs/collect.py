@@ -21,6 +21,8 @@ ABSENT = "not there yet"
 
 def run(config: dict) -> None:
     """Write scores.csv (a row for every cell, also for those that are not there), tables and rows; name what lacks."""
+    from tebench.reporting import report
+
     world, job = resolve(config), config["job"]
     requests, preset = requests_of(config), presets.read(config)
     states, headers = grid_state.extraction(world, fresh=0)
@@ -29,8 +31,6 @@ def run(config: dict) -> None:
     rows, own = _ground_truth(config, world) if job["ground_truth"] else ([], None)
     truth, why = _truth(config, world, own)
     scores = _scores(world, requests, wanted, found, headers, truth, preset)
-    from tebench.reporting import report
-
     text, path = [], world.output / "scores.csv"
     measured = set() if truth is None else set(truth["task"])
     there = scores[(scores["status"] != "missing") & scores["task"].isin(measured)]
@@ -79,13 +79,9 @@ def _truth(config: dict, world: World, own: Path | None):
         truth = groundtruth.read(own or ground_truth_file(config), protocol=protocol)
     except InputError as error:
         return None, str(error)
-    gaps, why = set(groundtruth.missing(truth, world.encoders, world.tasks)["task"]), ""
-    if gaps:
-        try:
-            groundtruth.require(truth, world.encoders, sorted(gaps))
-        except InputError as error:
-            why = str(error)
-    tasks = [task for task in world.tasks if task not in gaps]
+    gaps = groundtruth.missing(truth, world.encoders, world.tasks)
+    why = groundtruth.spelled(gaps) if len(gaps) else ""
+    tasks = [task for task in world.tasks if task not in set(gaps["task"])]
     if not tasks:
         return None, why
     return truth[truth["task"].isin(tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True), why

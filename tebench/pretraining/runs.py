@@ -78,7 +78,6 @@ def finished(path: Path, key: str) -> bool:
 
 
 def _train(recipe, name, key, path, dose, steps, seed, asked, cache, every, progress) -> None:
-
     from tebench.encoders import catalogue, resenc_small
     from tebench.pretraining import train
     from tebench.pretraining.draw import Volumes
