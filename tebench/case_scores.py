@@ -153,11 +153,11 @@ class _Record:
 def score_kept(job: tuple) -> list[dict]:
     """`score_folder`, read from disk where it was computed before; takes and gives plain values, for workers."""
     from tebench.features import cache
-    from tebench.registry import get, load_plugins
+    from tebench.registry import load_plugins
 
     folder, task, spelled, kept, plugins = job
     load_plugins(plugins)
-    requests = [Request(get(name), parameters, stages, seed) for name, parameters, stages, seed in spelled]
+    requests = [Request.read(plain) for plain in spelled]
     direct = [request for request in requests if request.metric.reads not in POOL_LEVEL]
     rows = []
     header = cache.header(folder)

@@ -14,7 +14,7 @@ import tebench
 from tebench import failures, storage
 from tebench.errors import CacheError, NotApplicable
 from tebench.meter import Meter
-from tebench.registry import Metric
+from tebench.registry import Metric, get
 from tebench.threads import one_thread
 from tebench.view import FeatureView
 
@@ -44,6 +44,17 @@ class Request:
         if "seed" in parameters and "seed" not in given:
             parameters["seed"] = seed
         return cls(metric, parameters, stages, seed)
+
+    @property
+    def spelled(self) -> tuple:
+        """As plain values, for another process: functions of plugins do not pickle."""
+        return self.metric.name, self.parameters, self.stages, self.seed
+
+    @classmethod
+    def read(cls, spelled: tuple) -> Request:
+        """From `spelled`; the plugins are loaded."""
+        name, *rest = spelled
+        return cls(get(name), *rest)
 
     @property
     def policy(self) -> str:

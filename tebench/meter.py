@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+from tebench.heap import given_out
+
 _STATUS = Path("/proc/self/statm")
 _PAGE = 4096
 _MB = 2**20
@@ -22,16 +24,22 @@ def charge(seconds: float) -> None:
 class Meter:
     """`with Meter() as meter: ...` then `meter.seconds` (wall, and what was charged) and `meter.peak_mb`.
 
-    peak_mb: resident memory above what the process held at the start, sampled every 5 ms by a thread, so
-    shorter peaks can be missed; None where the system has no /proc.
+    peak_mb: memory above what the process held at the start, sampled by a thread, so peaks shorter than `interval`
+    seconds can be missed; None where the system has no /proc.
+    allocated: count what is allocated and not freed, where the C library tells, instead of resident memory: it does
+    not depend on freed memory that the process kept from work before.
     """
 
     seconds: float = 0.0
     charged: float = 0.0
     peak_mb: float | None = None
 
+    def __init__(self, *, allocated: bool = False, interval: float = 0.005):
+        self._interval = interval
+        self._held = given_out if allocated and given_out() is not None else _resident
+
     def __enter__(self) -> Meter:
-        self._start_bytes = self._peak = _resident()
+        self._start_bytes = self._peak = self._held()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -40,8 +48,8 @@ class Meter:
         return self
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.005):
-            self._peak = max(self._peak, _resident())
+        while not self._stop.wait(self._interval):
+            self._peak = max(self._peak, self._held())
 
     def __exit__(self, *_) -> None:
         self.seconds = time.perf_counter() - self._start + self.charged
@@ -49,7 +57,7 @@ class Meter:
         self._stop.set()
         self._thread.join()
         if _STATUS.exists():
-            self.peak_mb = max(self._peak, _resident()) / _MB - self._start_bytes / _MB
+            self.peak_mb = max(self._peak, self._held()) / _MB - self._start_bytes / _MB
 
 
 def _resident() -> int:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tebench.cells import POOL_LEVEL, Request, cell_path, compute, read_cell, read_failed, write_cell
-from tebench.interrupts import begin_worker, deaf_children, killed_worker_named
 from tebench.view import FeatureView
+from tebench.workers import each
 
 
 def score_all(
@@ -20,56 +20,25 @@ def score_all(
     features load and moments form once. Metrics that are defined over a pool are left to `tebench.pool`.
     retry: compute cells again whose recorded failure stands, see `tebench.failures`.
     """
-    from tqdm import tqdm
-
     from tebench.features import cache
 
     headers = {pair: cache.header(folder) for pair, folder in folders.items()}
     known = {pair: _on_disk(requests, *pair, headers[pair], cells, retry) for pair in folders}
-    spelled = [_spell(request) for request in requests]
+    spelled = [request.spelled for request in requests]
     missing = [pair for pair, found in known.items() if any(cell is None for cell in found)]
     jobs = [(pair, folders[pair], headers[pair], cells, spelled, plugins, retry) for pair in missing]
-    with tqdm(total=len(jobs), desc="scoring", unit="encoder", disable=not (progress and jobs)) as bar:
-        done = dict(_each(jobs, workers, bar))
+    done = dict(each(_score_pair, jobs, workers, "scoring", progress=progress, kept="finished cells are kept."))
     return {pair: done.get(pair) or known[pair] for pair in folders}
-
-
-def _each(jobs: list, workers: int, bar):
-    if workers == 1 or len(jobs) < 2:
-        for job in jobs:
-            yield _score_pair(job)
-            bar.update()
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=begin_worker) as executor:
-        with deaf_children():  # the first submission starts the workers
-            futures = [executor.submit(_score_pair, job) for job in jobs]
-        try:
-            with killed_worker_named("finished cells are kept."):
-                for future in as_completed(futures):
-                    yield future.result()
-                    bar.update()
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _spell(request: Request) -> tuple:
-    """A request as plain values, for another process: functions of plugins do not pickle."""
-    return request.metric.name, request.parameters, request.stages, request.seed
 
 
 def _score_pair(job) -> tuple[tuple[str, str], list[dict]]:
     """All cells of one (task, encoder), computed where missing and written at once."""
     from tebench.features import cache
-    from tebench.registry import get, load_plugins
+    from tebench.registry import load_plugins
 
     (task, encoder), folder, header, cells, spelled, plugins, retry = job
     load_plugins(plugins)
-    requests = [Request(get(name), parameters, stages, seed) for name, parameters, stages, seed in spelled]
+    requests = [Request.read(plain) for plain in spelled]
     view, found = None, []
     known = _on_disk(requests, task, encoder, header, cells, retry)
     for request, cell in zip(direct(requests), known, strict=True):

@@ -53,8 +53,12 @@ def make_folder(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path):
-    """Yield a temporary path beside `path`; rename it onto `path` only if the block succeeds."""
+def atomic_path(path: Path, *, lasting: bool = True):
+    """Yield a temporary path beside `path`; rename it onto `path` only if the block succeeds.
+
+    lasting False: without waiting for the disk. After a power cut `path` may hold anything, so only for what is
+    verified when it is read and can be made again.
+    """
     path = Path(path)
     make_folder(path.parent)
     try:
@@ -63,8 +67,9 @@ def atomic_path(path: Path):
         raise InputError(f"cannot write {path}: {error.strerror}. Choose a writable folder.") from error
     try:
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        if lasting:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:

@@ -104,7 +104,8 @@ class _Extraction:
         waiting = [index for index, mine in rows.items() if not partial.is_done(index, len(mine))]
         if len(waiting) < len(rows):
             log.info("%d of %d cases are kept from an interrupted run", len(rows) - len(waiting), len(rows))
-        with Meter() as meter, Progress(progress, f"{self.network.name} / {self.task.name}", len(waiting)) as shown:
+        shown = Progress(progress, f"{self.network.name} / {self.task.name}", len(waiting))
+        with Meter(allocated=True, interval=0.02) as meter, shown:  # looking every 5 ms costs 2.5 % of a small network
             for index, volume in self._volumes(waiting, rows):
                 begin, computed = time.perf_counter(), self.network.forward_seconds
                 matrices = self._case(index, volume, shown)
@@ -152,6 +153,7 @@ class _Extraction:
                 chosen = gather.nearest(probabilities, which, local, self.patch)
                 out[feature_cache.PROBABILITIES][mine] = chosen.cpu().numpy()
             shown.advance(len(group))
+            del maps, values, probabilities  # else they stand beside those of the next windows
         for name, matrix in out.items():
             if not np.isfinite(matrix).all():
                 raise InputError(

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import multiprocessing
-import os
 import pickle
 import queue
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from multiprocessing import connection
 from pathlib import Path
 
 from tebench.errors import InputError
 from tebench.features.progress import bar
 from tebench.features.sample import Sample
-from tebench.interrupts import deaf_children, killed_worker_named
+from tebench.heap import freed_memory_kept, keep_freed_memory
+from tebench.interrupts import begin_worker, deaf_children, killed_worker_named
 from tebench.tasks.base import Task
-from tebench.threads import one_thread_for_good
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +51,13 @@ def extract_all(
 
 def _run_here(jobs: list, progress: bool) -> list[Path]:
     folders, errors = [], []
-    for job in jobs:
-        try:
-            folders.append(_extract(*job, progress))
-        except Exception as error:
-            log.error("extraction failed: %s", error)
-            errors.append(error)
+    with freed_memory_kept():
+        for job in jobs:
+            try:
+                folders.append(_extract(*job, progress))
+            except Exception as error:
+                log.error("extraction failed: %s", error)
+                errors.append(error)
     if errors:
         raise errors[0]
     return folders
@@ -101,8 +97,7 @@ def _in_catalogue(task: Task) -> bool:
 
 def _run(jobs: list, workers: int, progress: bool) -> list[Path]:
     context = multiprocessing.get_context("spawn")
-    # Nothing is ever sent through this pipe: workers end when its other end closes, which this process
-    # does to stop them and the system does should this process be killed.
+    # Nothing is ever sent through this pipe: closing one end stops the workers, which hold the other.
     lifeline, held = context.Pipe(duplex=False)
     reports = context.Queue()
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(reports, lifeline))
@@ -167,32 +162,13 @@ class _Overall:
 def _begin_worker(reports, lifeline) -> None:
     global _reports
     _reports = reports
-    # Ctrl-C reaches the whole process group; the parent alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def end_with_parent() -> None:
-        connection.wait([lifeline])
-        os._exit(1)  # at any moment: files are written beside and renamed, locks end with the process
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    begin_worker(lifeline)
     keep_freed_memory()
-    one_thread_for_good()
-
-
-def keep_freed_memory() -> None:
-    """Let glibc reuse the maps of the last window: fetching their pages anew costs a tenth of the time."""
-    m_trim_threshold, m_mmap_threshold = -1, -3  # from glibc's malloc.h
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(m_mmap_threshold, 2**30)
-        libc.mallopt(m_trim_threshold, 2**31 - 1)
 
 
 def _work(index: int, job: tuple) -> Path:
     task, encoder = (value if isinstance(value, str) else None for value in job[:2])
     name = f"{encoder or job[1].facts.name} / {task or job[0].name}"
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # so that the memory a pair is charged with is its own
     return _extract(*job, _reporter(index, name))
 
 

@@ -96,7 +96,7 @@ def _write(path: Path, moments: Moments, seconds: float) -> None:
     facts["checksum"] = storage.hash_json(facts)
     streams = {name: tensors.Stream.of(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with storage.atomic_path(path) as temporary:
-        tensors.write(temporary, streams, {"moments": storage.canonical_json(facts)})
+        tensors.write(temporary, streams, {"moments": storage.canonical_json(facts)}, hashed=False)
 
 
 def _read(path: Path, gather, labels) -> tuple[Moments, float]:

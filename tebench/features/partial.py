@@ -33,8 +33,9 @@ class PartialFeatures:
 
     def save(self, case: int, matrices: dict[str, np.ndarray], seconds: dict[str, float]) -> None:
         note = {"key": self.key, "hash": _hash(matrices), "seconds": storage.canonical_json(seconds)}
-        with storage.atomic_path(self._path(case)) as path:
-            tensors.write(path, {name: tensors.Stream.of(matrix) for name, matrix in matrices.items()}, note)
+        streams = {name: tensors.Stream.of(matrix) for name, matrix in matrices.items()}
+        with storage.atomic_path(self._path(case), lasting=False) as path:
+            tensors.write(path, streams, note, hashed=False)
 
     def load(self, case: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Memory-mapped matrices and notes of a finished case, as trusted after `is_done`."""

@@ -45,8 +45,10 @@ class Written:
     n_bytes: int
 
 
-def write(path: Path, tensors: Mapping[str, Stream], metadata: Mapping[str, str] | None = None) -> Written:
-    """Write the tensors in the given order; widest dtype first keeps every one aligned."""
+def write(
+    path: Path, tensors: Mapping[str, Stream], metadata: Mapping[str, str] | None = None, *, hashed: bool = True
+) -> Written | None:
+    """Write the tensors in the given order; widest dtype first keeps every one aligned. hashed False: returns None."""
     header: dict = {"__metadata__": dict(metadata)} if metadata else {}
     position = 0
     for name, tensor in tensors.items():
@@ -61,7 +63,8 @@ def write(path: Path, tensors: Mapping[str, Stream], metadata: Mapping[str, str]
 
         def put(data: bytes) -> None:
             file.write(data)
-            whole.update(data)
+            if hashed:
+                whole.update(data)
 
         put(len(text).to_bytes(8, "little") + text)
         for name, tensor in tensors.items():
@@ -72,13 +75,14 @@ def write(path: Path, tensors: Mapping[str, Stream], metadata: Mapping[str, str]
             for chunk in tensor.chunks:
                 data = np.ascontiguousarray(chunk, dtype=dtype).tobytes()
                 put(data)
-                own.update(data)
+                if hashed:
+                    own.update(data)
                 written += len(data)
             if written != end - begin:
                 raise ValueError(f"{path}: tensor {name!r} of shape {tensor.shape} got {written} bytes.")
             n_bytes += written
             hashes[name] = own.hexdigest()
-    return Written(whole.hexdigest(), hashes, n_bytes)
+    return Written(whole.hexdigest(), hashes, n_bytes) if hashed else None
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

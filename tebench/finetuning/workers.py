@@ -81,7 +81,7 @@ def in_process(todo, workers, device, every, sources, report, bar, on_result) ->
 
 def _worker(runs, messages, sources, device, every) -> None:
     """Body of a worker process: run after run until the queue gives None."""
-    from tebench.features.grid import keep_freed_memory
+    from tebench.heap import keep_freed_memory
 
     # The parent ends its workers on Ctrl-C, which lose at most the steps since a checkpoint.
     begin_worker()

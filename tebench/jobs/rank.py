@@ -206,7 +206,7 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
     from tebench.case_scores import score_kept
     from tebench.features import cache, joined
     from tebench.features.grid import extract_all
-    from tebench.studies.workers import each
+    from tebench.workers import each
 
     with _bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as bar:
         sample = joined.load_or_draw(
@@ -218,11 +218,11 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
         interpolation=setting.interpolation,
     )  # fmt: skip
     everything = with_parts(setting.requests, setting.preset)
-    spelled = [(r.metric.name, r.parameters, r.stages, r.seed) for r in everything]
+    spelled = [request.spelled for request in everything]
     jobs = [(folder, task.name, spelled, setting.cache / "rank", setting.plugins) for folder in folders]
-    records = dict(
-        zip(encoders, each(score_kept, jobs, setting.workers, f"{prefix}scoring", setting.progress), strict=True)
-    )
+    kept = "what it kept is used again."
+    found = each(score_kept, jobs, setting.workers, f"{prefix}scoring", progress=setting.progress, kept=kept)
+    records = dict(zip(encoders, found, strict=True))
     found = _oriented(records, everything, encoders, task.n_foreground, setting)
     times = {}
     for name, folder in zip(encoders, folders, strict=True):

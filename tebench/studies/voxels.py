@@ -76,17 +76,18 @@ def score(folders: dict, metrics, recipe: Recipe, sizes, n_draws: int, *, seed: 
     """(frame of COLUMNS with the fusions, {(task, encoder): distinct rows}); finished encoders are kept in `kept`."""
     import pandas as pd
 
-    from tebench.studies.workers import each
+    from tebench.workers import each
 
     asked = [Request.make(metric, preset.get(metric.name, {}), None, seed) for metric in metrics]
     requests = [r for r in with_parts(asked, preset) if r.metric.reads != "parts"]
-    spelled = [(r.metric.name, r.parameters, r.stages, r.seed) for r in requests]
+    spelled = [request.spelled for request in requests]
     jobs = [
         (folder, task, spelled, recipe, sizes, n_draws, seed, kept, tuple(plugins))
         for (task, _), folder in folders.items()
     ]
+    pairs = each(_pair, jobs, workers, "voxels", progress=progress, kept="what it kept is used again.")
     rows, distinct = [], {}
-    for (task, encoder), (found, counts) in zip(folders, each(_pair, jobs, workers, "voxels", progress), strict=True):
+    for (task, encoder), (found, counts) in zip(folders, pairs, strict=True):
         rows += map(tuple, found)
         distinct[task, encoder] = counts
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -119,11 +120,11 @@ def fusions(frame, request: Request, folders: dict, preset: dict | None = None) 
 def _pair(job) -> tuple[list, dict]:
     """`score_pair`, or what it left on disk."""
     from tebench.features import cache
-    from tebench.registry import get, load_plugins
+    from tebench.registry import load_plugins
 
     folder, task, spelled, recipe, sizes, n_draws, seed, kept, plugins = job
     load_plugins(plugins)
-    requests = [Request(get(name), *rest) for name, *rest in spelled]
+    requests = [Request.read(plain) for plain in spelled]
     made_from = [
         cache.header(folder)["feature_hash"], spelled, recipe.__dict__, sizes, n_draws, seed,
         [metric_hash(r.metric.source) for r in requests],

@@ -7,8 +7,8 @@ A topic is a module beside this file with `TITLE`, `NOTE` and `rows()`, which yi
 a topic may write figures itself. Tables go to docs/performance/TOPIC.md and TOPIC.csv.
 
 One pass = 2 N^2 D floating-point operations at the float32 rate of 1024 x 1024 x D products, measured before and
-after every call. All times are CPU seconds of one thread, medians of several calls, so that a shared machine
-matters little.
+after every call. Times are CPU seconds of one thread, medians of several calls, so that a shared machine matters
+little; extraction is measured by the clock.
 """
 
 import os
@@ -27,7 +27,7 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent.parent / "docs" / "performance"
-TOPICS = ("graphs", "growth", "moments")
+TOPICS = ("graphs", "growth", "moments", "extraction")
 
 
 def machine() -> str:

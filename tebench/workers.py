@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from tebench.interrupts import begin_worker, killed_worker_named
+from tebench.interrupts import begin_worker, deaf_children, killed_worker_named
 from tebench.threads import one_thread
 
 
-def each(function, jobs: list, workers: int, description: str, progress: bool) -> list:
-    """[function(job) for job in jobs]; with one worker or job in this process. The first error ends all."""
+def each(function, jobs: list, workers: int, description: str, *, progress: bool, kept: str) -> list:
+    """[function(job) for job in jobs]; with one worker or job in this process. The first error ends all.
+
+    kept: what a rerun need not do again, said when a worker is killed.
+    """
     from tqdm import tqdm
 
-    with tqdm(total=len(jobs), desc=description, unit="encoder", disable=not progress) as bar:
+    with tqdm(total=len(jobs), desc=description, unit="encoder", disable=not (progress and jobs)) as bar:
         if workers == 1 or len(jobs) < 2:
             results = []
             with one_thread():
@@ -23,9 +26,10 @@ def each(function, jobs: list, workers: int, description: str, progress: bool) -
 
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=begin_worker) as executor:
-            futures = [executor.submit(function, job) for job in jobs]
+            with deaf_children():  # the first submission starts the workers
+                futures = [executor.submit(function, job) for job in jobs]
             try:
-                with killed_worker_named("what it kept is used again."):
+                with killed_worker_named(kept):
                     for future in as_completed(futures):
                         future.result()
                         bar.update()
