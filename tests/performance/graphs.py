@@ -1,10 +1,15 @@
 """Trees and neighbours against one matrix product, public packages and memory. Run through benchmark.py."""
 
+import math
 import os
 import statistics
+import subprocess
+import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
+import numpy as np
 import torch
 from benchmark import passes, product_rate, timed
 from forked import measure
@@ -24,7 +29,8 @@ faster here, and reads edges and lengths from the result; `cells`: patches with 
 cell give (16 rows of 4 values). One thread; in brackets the factor that the float64 products of the batch alone would
 leave. `elapsed`: both by the clock, with as many threads as torch takes by default; the loop cannot use them. Means
 of twenty calls in a row, which is about as long as one loop over 300 patches takes: the first call after something else
-needs up to twice the time.
+needs up to twice the time. `LBTC of the starter`: the boundary patches that LBTC scores, on the cached features of
+`job=extract benchmark=starter`, every task, encoder and stage a call of its own; sums over all calls, medians of five.
 
 On a GPU the same code runs (branches differ in the size of pieces and in numpy's share, see `on_cpu` in
 `tebench/graphs/checks.py`; a test takes the other branches on the CPU). From reading, not from measuring: no loop
@@ -95,6 +101,7 @@ def rows():
         for patches, size in ((50, 16), (300, 16), (300, 32), (300, 64)):
             yield small_row("gaussian", patches, size, width)
     yield small_row("cells", 300, 16, 320)
+    yield starter_row()
 
 
 def device_row() -> dict:
@@ -127,24 +134,14 @@ def peer_rows():
 
 def small_row(kind: str, patches: int, size: int, width: int) -> dict:
     """Batched small trees against a Python loop of scipy calls that gives edges and lengths too."""
-    from scipy.sparse.csgraph import minimum_spanning_tree
-    from scipy.spatial.distance import cdist, pdist, squareform
-
     x = points("gaussian", patches * size, width).double().view(patches, size, width)
     if kind == "cells":
         x = x[:, torch.randint(0, 4, (size,), generator=torch.Generator().manual_seed(0))].contiguous()
-    array, product = x.numpy(), torch.empty(patches, size, size, dtype=torch.float64)
-
-    def loop(distances):
-        for patch in array:
-            tree = minimum_spanning_tree(distances(patch)).tocoo()
-            assert len(tree.data) < size  # rows, columns and lengths of the edges
-
+    product = torch.empty(patches, size, size, dtype=torch.float64)
     calls = {
         "ours": lambda: small_trees(x),
         "product": lambda: torch.bmm(x, x.transpose(1, 2), out=product),
-        "pdist": lambda: loop(lambda patch: squareform(pdist(patch))),
-        "cdist": lambda: loop(lambda patch: cdist(patch, patch)),
+        **_loops(x.numpy()),
     }
     ours, alone, *loops = _medians(calls, time.process_time)
     theirs = min(loops)
@@ -156,10 +153,65 @@ def small_row(kind: str, patches: int, size: int, width: int) -> dict:
     return row | {"seconds": round(ours, 5), "factor": f"{factor}; elapsed {min(loops) / wide:.1f} x"}
 
 
-def _medians(calls: dict, clock) -> list[float]:
+def _loops(patches) -> dict:
+    """The two Python loops of scipy calls over arrays of points."""
+    from scipy.sparse.csgraph import minimum_spanning_tree
+    from scipy.spatial.distance import cdist, pdist, squareform
+
+    def loop(distances):
+        for patch in patches:
+            tree = minimum_spanning_tree(distances(patch)).tocoo()
+            assert len(tree.data) < len(patch)  # rows, columns and lengths of the edges
+
+    return {
+        "pdist": lambda: loop(lambda patch: squareform(pdist(patch))),
+        "cdist": lambda: loop(lambda patch: cdist(patch, patch)),
+    }
+
+
+def starter_row() -> dict:
+    """What LBTC asks for on the starter benchmark: batched small trees against the faster loop, summed."""
+    seconds, counts, widths = np.zeros(4), [], set()
+    for x, present in starter_patches():
+        few = [points[mask] for points, mask in zip(x, present, strict=True)]
+        calls = {"ours": lambda x=x, present=present: small_trees(x, present), **_loops(few)}
+        ours, *loops = _medians(calls, time.process_time, 5)
+        torch.set_num_threads(os.cpu_count())
+        wide = _medians({"ours": calls["ours"]}, time.perf_counter, 5)[0]
+        torch.set_num_threads(1)
+        seconds += ours, wide, *loops
+        counts.append(x.shape[:2])
+        widths.add(x.shape[2])
+    loop = min(seconds[2:])
+    return {
+        "what": f"small_trees, LBTC of the starter: {len(counts)} calls of {min(counts)[0]} to {max(counts)[0]} patches",
+        "points": "features", "N": sum(map(math.prod, counts)), "D": f"{min(widths)}-{max(widths)}",
+        "seconds": round(seconds[0], 4),
+        "factor": f"scipy loop {loop / seconds[0]:.1f} x; elapsed {loop / seconds[1]:.1f} x",
+    }  # fmt: skip
+
+
+def starter_patches():
+    """(P, V, D) float64 points and (P, V) which exist, for every stage that LBTC reads of every cached pair."""
+    from tebench.features import cache
+    from tebench.metrics.patches import mixed
+    from tebench.registry import get
+    from tebench.scoring import select_stages
+
+    command = [sys.executable, "-m", "tebench", "job=extract", "benchmark=starter"]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    for folder in (line.strip() for line in printed.splitlines() if line.startswith("  ")):
+        features = cache.read(Path(folder), verify=False)
+        table = features.sample.patches()
+        table = table[mixed(features.sample.labels, table)]
+        for stage in select_stages(get("lbtc").stages, features.stages):
+            yield np.array(features.stages[stage], np.float64)[np.maximum(table, 0)], table >= 0
+
+
+def _medians(calls: dict, clock, repeats: int = 9) -> list[float]:
     """Median seconds of each call, all of them in turn."""
     seconds = {name: [] for name in calls}
-    for _ in range(9):
+    for _ in range(repeats):
         for name, call in calls.items():
             times = 20 if name in ("ours", "product") else 1  # about as long as the loop takes
             begin = clock()
