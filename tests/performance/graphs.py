@@ -30,7 +30,7 @@ cell give (16 rows of 4 values). One thread; in brackets the factor that the flo
 leave. `elapsed`: both by the clock, with as many threads as torch takes by default; the loop cannot use them. Means
 of twenty calls in a row, which is about as long as one loop over 300 patches takes: the first call after something else
 needs up to twice the time. `LBTC of the starter`: the boundary patches that LBTC scores, on the cached features of
-`job=extract benchmark=starter`, every task, encoder and stage a call of its own; sums over all calls, medians of five.
+`job=extract benchmark=starter`, every task, encoder and stage a call of its own; sums over all calls, medians of three.
 
 On a GPU the same code runs (branches differ in the size of pieces and in numpy's share, see `on_cpu` in
 `tebench/graphs/checks.py`; a test takes the other branches on the CPU). From reading, not from measuring: no loop
@@ -175,18 +175,18 @@ def starter_row() -> dict:
     for x, present in starter_patches():
         few = [points[mask] for points, mask in zip(x, present, strict=True)]
         calls = {"ours": lambda x=x, present=present: small_trees(x, present), **_loops(few)}
-        ours, *loops = _medians(calls, time.process_time, 5)
+        ours, *loops = _medians(calls, time.process_time, 3)
         torch.set_num_threads(os.cpu_count())
-        wide = _medians({"ours": calls["ours"]}, time.perf_counter, 5)[0]
+        wide = _medians({"ours": calls["ours"]}, time.perf_counter, 3)[0]
         torch.set_num_threads(1)
         seconds += ours, wide, *loops
         counts.append(x.shape[:2])
         widths.add(x.shape[2])
-    loop = min(seconds[2:])
+    loop, sizes = min(seconds[2:]), sorted(patches for patches, _ in counts)
     return {
-        "what": f"small_trees, LBTC of the starter: {len(counts)} calls of {min(counts)[0]} to {max(counts)[0]} patches",
+        "what": f"small_trees, LBTC of the starter: {len(counts)} calls of {sizes[0]} to {sizes[-1]} patches",
         "points": "features", "N": sum(map(math.prod, counts)), "D": f"{min(widths)}-{max(widths)}",
-        "seconds": round(seconds[0], 4),
+        "seconds": round(float(seconds[0]), 4),
         "factor": f"scipy loop {loop / seconds[0]:.1f} x; elapsed {loop / seconds[1]:.1f} x",
     }  # fmt: skip
 
