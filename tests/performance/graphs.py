@@ -1,5 +1,6 @@
 """Trees and neighbours against one matrix product, public packages and memory. Run through benchmark.py."""
 
+import functools
 import math
 import os
 import statistics
@@ -14,14 +15,19 @@ import torch
 from benchmark import passes, product_rate, timed
 from forked import measure
 
+from tebench.features import cache
 from tebench.graphs import emst, knn, small_trees
+from tebench.metrics.patches import mixed
+from tebench.registry import get
+from tebench.scoring import select_stages
 
 TITLE = "Graphs: minimum spanning trees and nearest neighbours"
 NOTE = """\
 One pass = 2 N^2 D float32 operations at the rate of the same run; N(N-1)/2 distances are half a pass. CPU seconds of
 one thread, medians of five calls (three at 50,000 points and of neighbours; one at 100,000). MB: peak resident memory
-above the points. `certified`: edges or neighbours decided in float64 from the values as given. Points are simulated;
-`convolutional`: random convolutions of a smooth random volume.
+above the points. `certified`: edges or neighbours decided in float64 from the values as given. Points are simulated
+(`convolutional`: random convolutions of a smooth random volume) but for `features`: what ssl_mae gives at voxels of the
+starter's lungs, all its stages side by side.
 
 Small trees: one batched call against a Python loop over the patches, on the same float64 array. The loop calls
 `scipy.sparse.csgraph.minimum_spanning_tree` on `squareform(pdist(patch))` or on `cdist(patch, patch)`, whichever is
@@ -38,7 +44,8 @@ moves points or distances to the host. The host waits for the number of pairs th
 kept, for the number of components in each of Boruvka's rounds (at most log2 N), and holds the single linkage of the
 N^0.7 sample points, a Python loop (about 3,000 steps at N = 100,000). The stretches below 8192 points are many small
 products, so small N will be bound by kernel launches there."""
-FAMILIES = ("gaussian", "clustered", "low rank", "rectified", "convolutional", "near duplicates", "background")
+SIMULATED = ("gaussian", "clustered", "low rank", "rectified", "convolutional", "near duplicates", "background")
+FAMILIES = (*SIMULATED, "features")
 
 
 def points(family: str, count: int, width: int) -> torch.Tensor:
@@ -48,6 +55,10 @@ def points(family: str, count: int, width: int) -> torch.Tensor:
     def normal(*shape):
         return torch.randn(*shape, generator=generator)
 
+    if family == "features":
+        folder = next(place for place in starter_folders() if place.parent.name == "ssl_mae" and "lungs" in place.parts)
+        stages = list(cache.read(folder, verify=False).stages.values())
+        return torch.from_numpy(np.concatenate(stages, axis=1)[:count, :width])
     if family == "clustered":
         return 5 * normal(50, width)[torch.randint(0, 50, (count,), generator=generator)] + 0.3 * normal(count, width)
     if family == "low rank":
@@ -193,19 +204,20 @@ def starter_row() -> dict:
 
 def starter_patches():
     """(P, V, D) float64 points and (P, V) which exist, for every stage that LBTC reads of every cached pair."""
-    from tebench.features import cache
-    from tebench.metrics.patches import mixed
-    from tebench.registry import get
-    from tebench.scoring import select_stages
-
-    command = [sys.executable, "-m", "tebench", "job=extract", "benchmark=starter"]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    for folder in (line.strip() for line in printed.splitlines() if line.startswith("  ")):
-        features = cache.read(Path(folder), verify=False)
+    for folder in starter_folders():
+        features = cache.read(folder, verify=False)
         table = features.sample.patches()
         table = table[mixed(features.sample.labels, table)]
         for stage in select_stages(get("lbtc").stages, features.stages):
             yield np.array(features.stages[stage], np.float64)[np.maximum(table, 0)], table >= 0
+
+
+@functools.cache
+def starter_folders() -> list[Path]:
+    """Feature folders of the starter benchmark, extracted where they are missing."""
+    command = [sys.executable, "-m", "tebench", "job=extract", "benchmark=starter"]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [Path(line.strip()) for line in printed.splitlines() if line.startswith("  ")]
 
 
 def _medians(calls: dict, clock, repeats: int = 9) -> list[float]:
