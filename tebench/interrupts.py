@@ -28,11 +28,11 @@ def deaf_children():
         signal.signal(signal.SIGINT, before)
 
 
-def begin_worker(held=None) -> None:
-    """What a process that computes begins with. held: a pipe's end; the worker ends when its other end closes."""
+def begin_worker(lifeline=None) -> None:
+    """What a process that computes begins with. lifeline: a pipe's end; the worker ends when the other closes."""
     from tebench.threads import one_thread_for_good
 
-    end_with_parent(held)
+    end_with_parent(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread_for_good()
 
@@ -50,8 +50,9 @@ def killed_worker_named(kept: str):
         ) from error
 
 
-def end_with_parent(held=None) -> None:
-    """In a worker process: end at once when the process that started it is gone, also by kill -9, or lets `held` go.
+def end_with_parent(lifeline=None) -> None:
+    """In a worker process: end at once when the process that started it is gone, also by kill -9,
+    or closes the other end of the pipe `lifeline`.
 
     A pool's worker would otherwise wait for its next job for ever. Files are written beside and renamed, and locks end
     with their process, so any moment is right.
@@ -62,7 +63,7 @@ def end_with_parent(held=None) -> None:
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
-        connection.wait([parent.sentinel] if held is None else [parent.sentinel, held])
+        connection.wait([parent.sentinel] if lifeline is None else [parent.sentinel, lifeline])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -25,15 +25,23 @@ def each(function, jobs: list, workers: int, description: str, *, progress: bool
         from concurrent.futures import ProcessPoolExecutor, as_completed
 
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=begin_worker) as executor:
+        # Nothing is ever sent through this pipe: closing one end stops the workers, which hold the other.
+        lifeline, end = context.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(
+            min(workers, len(jobs)), mp_context=context, initializer=begin_worker, initargs=(lifeline,)
+        )
+        try:
             with deaf_children():  # the first submission starts the workers
-                futures = [executor.submit(function, job) for job in jobs]
-            try:
-                with killed_worker_named(kept):
-                    for future in as_completed(futures):
-                        future.result()
-                        bar.update()
-            except BaseException:
-                executor.shutdown(wait=False, cancel_futures=True)
-                raise
+                futures = [pool.submit(function, job) for job in jobs]
+            with killed_worker_named(kept):
+                for future in as_completed(futures):
+                    future.result()
+                    bar.update()
             return [future.result() for future in futures]
+        except BaseException:
+            end.close()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            end.close()
+            lifeline.close()

@@ -9,6 +9,7 @@ import pickle
 import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from tebench.errors import InputError
@@ -110,7 +111,7 @@ def _run(jobs: list, workers: int, progress: bool) -> list[Path]:
         while running:
             done, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
             for future in done:
-                if future.exception() is not None:
+                if not isinstance(future.exception(), BrokenProcessPool | None):  # that is said once, below
                     log.error("extraction failed: %s", future.exception())
             shown.update(reports)
             for future in done:

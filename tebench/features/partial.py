@@ -32,7 +32,8 @@ class PartialFeatures:
         return self.folder / f"{case:05d}.safetensors"
 
     def save(self, case: int, matrices: dict[str, np.ndarray], seconds: dict[str, float]) -> None:
-        note = {"key": self.key, "hash": _hash(matrices), "seconds": storage.canonical_json(seconds)}
+        text = storage.canonical_json(seconds)
+        note = {"key": self.key, "hash": _hash(matrices, text), "seconds": text}
         streams = {name: tensors.Stream.of(matrix) for name, matrix in matrices.items()}
         with storage.atomic_path(self._path(case), lasting=False) as path:
             tensors.write(path, streams, note, hashed=False)
@@ -46,7 +47,7 @@ class PartialFeatures:
             return False
         try:
             matrices, note = self.load(case)
-            if note.get("key") != self.key or note.get("hash") != _hash(matrices):
+            if note.get("key") != self.key or note.get("hash") != _hash(matrices, note.get("seconds")):
                 raise CacheError(f"{self._path(case)} is damaged.")
             return all(len(matrix) == n_rows for matrix in matrices.values())
         except CacheError as error:
@@ -94,5 +95,5 @@ def assemble(partial: PartialFeatures, case: np.ndarray, chunk: int = 8192) -> d
     }
 
 
-def _hash(matrices: dict[str, np.ndarray]) -> str:
-    return storage.hash_json([[name, storage.hash_array(matrix)] for name, matrix in matrices.items()])
+def _hash(matrices: dict[str, np.ndarray], seconds: str | None) -> str:
+    return storage.hash_json([seconds, [[name, storage.hash_array(matrix)] for name, matrix in matrices.items()]])

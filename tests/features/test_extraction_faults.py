@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import extraction_fakes as fakes
+import numpy as np
 import pytest
 
 from tebench.features import cache
 from tebench.features.extraction import extract
+from tebench.features.partial import PartialFeatures
 
 PROGRAM = """
 import sys
@@ -99,6 +101,17 @@ def test_a_damaged_or_foreign_part_is_read_again(tmp_path, undisturbed, caplog):
     assert encoder.passes == 24
     assert "00000.safetensors is damaged" in caplog.text and "00001.safetensors is truncated" in caplog.text
     assert content(folder) == content(undisturbed)
+
+
+@pytest.mark.parametrize(("word", "other"), [(b"forward", b"forwarb"), (b"1.25", b"7.25")])
+def test_a_part_with_altered_seconds_is_read_again(tmp_path, word, other):
+    """Found: a flipped bit in a part's notes ended every later run with a bare KeyError."""
+    part = PartialFeatures(tmp_path / "features", "key")
+    part.save(0, {"encoder.0": np.ones((3, 2), np.float32)}, {"total": 1.5, "forward": 1.25})
+    assert part.is_done(0, 3)
+    path = next(part.folder.glob("*.safetensors"))
+    path.write_bytes(path.read_bytes().replace(word, other))
+    assert not part.is_done(0, 3)
 
 
 def test_a_kill_while_the_folder_is_written_leaves_nothing_trusted(tmp_path, undisturbed, monkeypatch):

@@ -18,8 +18,8 @@ from forked import measure
 
 from tebench import storage
 from tebench.features import cache, windows
-from tebench.features.extraction import extract
 from tebench.features.frozen import FrozenNetwork
+from tebench.features.grid import extract_all
 from tebench.features.sampling import Recipe, draw
 from tebench.features.volumes import prepare
 from tebench.heap import keep_freed_memory
@@ -31,13 +31,13 @@ NOTE = """\
 `python -m tebench job=extract benchmark=starter encoders=[...]`, by the clock; the images prepared, in a cache without
 samples and features. bare: afterwards the same windows once more through the same networks, in as many processes, one
 thread each, and nothing but the forward passes counted. forward: the same inside the job. job: the cases of all tasks
-from volume to rows. read: to load and normalise their volumes, alone; the job does so beside the passes. ratio:
-job / bare; for the whole command its wall time, with starting, drawing the samples, loading weights and writing
-features, by the bare seconds of a worker. Before, a process writes to 3 GB and ends: a virtual machine gives memory
-slowly the first time, to whoever asks first.
+from volume to rows, without keeping and writing them. read: to load and normalise the volumes, alone; the job does so
+beside the passes. ratio: job / bare; for the whole command its wall time, with starting (3 s), drawing the samples,
+loading weights and writing features, by the bare seconds of a worker. Before, a process writes to 3 GB and ends: a
+virtual machine gives memory slowly the first time, to whoever asks first.
 
-Memory: peak resident memory above what the process held at the start (VmHWM), of one pair alone, the lungs' volumes
-repeated as an nnU-Net data set."""
+Memory: peak resident memory above what the process held at the start (VmHWM), of one pair alone with workers=1, the
+lungs' volumes repeated as an nnU-Net data set."""
 TASK, WORKERS, WINDOW = "lungs", 2, (96, 128, 96)  # of the memory rows; WINDOW is the benchmark's
 ENCODERS = ("deepbet", "deepbrain", "deepbrain_random", "ssl_mae", "ssl_simclr", "ssl_spark", "ssl_swin", "ssl_voco")
 
@@ -122,7 +122,7 @@ def _memory_row(folder: Path, count: int) -> dict:
 
     def run(sample) -> None:
         with tempfile.TemporaryDirectory() as place:
-            extract(task, "ssl_mae", sample, cache=Path(place), patch=WINDOW, progress=False)
+            extract_all([(task, "ssl_mae", sample)], cache=Path(place), workers=1, patch=WINDOW, progress=False)
 
     found = measure(lambda: run(samples[1]), warm=lambda: run(samples[0]), limit=3000)
     return {"what": f"ssl_mae, {count} volumes", "MB": round(found["peak_mb"])}

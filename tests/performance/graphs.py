@@ -36,7 +36,8 @@ cell give (16 rows of 4 values). One thread; in brackets the factor that the flo
 leave. `elapsed`: both by the clock, with as many threads as torch takes by default; the loop cannot use them. Means
 of twenty calls in a row, which is about as long as one loop over 300 patches takes: the first call after something else
 needs up to twice the time. `LBTC of the starter`: the boundary patches that LBTC scores, on the cached features of
-`job=extract benchmark=starter`, every task, encoder and stage a call of its own; sums over all calls, medians of three.
+`job=extract benchmark=starter`, every task, encoder and stage a call of its own, each against its faster loop; sums of
+medians of three.
 
 On a GPU the same code runs (branches differ in the size of pieces and in numpy's share, see `on_cpu` in
 `tebench/graphs/checks.py`; a test takes the other branches on the CPU). From reading, not from measuring: no loop
@@ -182,23 +183,23 @@ def _loops(patches) -> dict:
 
 def starter_row() -> dict:
     """What LBTC asks for on the starter benchmark: batched small trees against the faster loop, summed."""
-    seconds, counts, widths = np.zeros(4), [], set()
+    ours, loop, counts, widths = np.zeros(2), np.zeros(2), [], set()  # CPU of one thread, clock
     for x, present in starter_patches():
         few = [points[mask] for points, mask in zip(x, present, strict=True)]
-        calls = {"ours": lambda x=x, present=present: small_trees(x, present), **_loops(few)}
-        ours, *loops = _medians(calls, time.process_time, 3)
+        call = {"ours": lambda x=x, present=present: small_trees(x, present)}
+        cpu = _medians(call, time.process_time, 3)[0]
         torch.set_num_threads(os.cpu_count())
-        wide = _medians({"ours": calls["ours"]}, time.perf_counter, 3)[0]
+        ours += cpu, _medians(call, time.perf_counter, 3)[0]
         torch.set_num_threads(1)
-        seconds += ours, wide, *loops
+        loop += np.min([_both_clocks(function, 3) for function in _loops(few).values()], axis=0)
         counts.append(x.shape[:2])
         widths.add(x.shape[2])
-    loop, sizes = min(seconds[2:]), sorted(patches for patches, _ in counts)
+    sizes = sorted(patches for patches, _ in counts)
     return {
         "what": f"small_trees, LBTC of the starter: {len(counts)} calls of {sizes[0]} to {sizes[-1]} patches",
         "points": "features", "N": sum(map(math.prod, counts)), "D": f"{min(widths)}-{max(widths)}",
-        "seconds": round(float(seconds[0]), 4),
-        "factor": f"scipy loop {loop / seconds[0]:.1f} x; elapsed {loop / seconds[1]:.1f} x",
+        "seconds": round(float(ours[0]), 4),
+        "factor": f"scipy loop {loop[0] / ours[0]:.1f} x; elapsed {loop[1] / ours[1]:.1f} x",
     }  # fmt: skip
 
 
@@ -218,6 +219,16 @@ def starter_folders() -> list[Path]:
     command = [sys.executable, "-m", "tebench", "job=extract", "benchmark=starter"]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return [Path(line.strip()) for line in printed.splitlines() if line.startswith("  ")]
+
+
+def _both_clocks(call, repeats: int) -> np.ndarray:
+    """Median CPU seconds and seconds by the clock."""
+    seen = []
+    for _ in range(repeats):
+        begin = time.process_time(), time.perf_counter()
+        call()
+        seen.append((time.process_time() - begin[0], time.perf_counter() - begin[1]))
+    return np.median(seen, axis=0)
 
 
 def _medians(calls: dict, clock, repeats: int = 9) -> list[float]:

@@ -59,8 +59,9 @@ def processes_of(mark: str) -> list[int]:
     return found
 
 
-def test_workers_of_a_killed_scoring_end(tmp_path):
-    """Found: they waited for their next cell for ever, each with torch in memory."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill-9", "ctrl-c"])
+def test_workers_of_a_stopped_scoring_end(tmp_path, number):
+    """Found: they waited for their next cell for ever, each with torch in memory; after Ctrl-C they went on."""
     begun, plugin = tmp_path / "begun", tmp_path / "sleepy.py"
     plugin.write_text(PLUGIN.format(begun=str(begun)))
     features = str(Path(__file__).parents[1] / "features")
@@ -68,14 +69,17 @@ def test_workers_of_a_killed_scoring_end(tmp_path):
     program.write_text(PROGRAM.format(features=features, plugin=str(plugin), root=str(tmp_path / "root")))
     process = subprocess.Popen(
         [sys.executable, str(program)], stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "TEBENCH_TEST_MARK": str(tmp_path)},
+        env={**os.environ, "TEBENCH_TEST_MARK": str(tmp_path)}, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 300
     while not begun.exists():
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.02)
     assert len(processes_of(str(tmp_path))) >= 3
-    process.kill()
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.kill()
     process.wait(timeout=300)
     while left := processes_of(str(tmp_path)):
         assert time.monotonic() < deadline, left
