@@ -32,7 +32,7 @@ NOTE = """\
 samples and features. bare: afterwards the same windows once more through the same networks, in as many processes, one
 thread each, and nothing but the forward passes counted. forward: the same inside the job. job: the cases of all tasks
 from volume to rows, without keeping and writing them. read: to load and normalise the volumes, alone; the job does so
-beside the passes. ratio: job / bare; for the whole command its wall time, with starting (3 s), drawing the samples,
+beside the passes. ratio: job / bare; for the whole command its wall time, with starting, drawing the samples,
 loading weights and writing features, by the bare seconds of a worker. Before, a process writes to 3 GB and ends: a
 virtual machine gives memory slowly the first time, to whoever asks first.
 
