@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from tebench.interrupts import begin_worker, deaf_children, killed_worker_named
 from tebench.threads import one_thread
 
@@ -21,27 +23,37 @@ def each(function, jobs: list, workers: int, description: str, *, progress: bool
                     results.append(function(job))
                     bar.update()
             return results
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor, as_completed
+        from concurrent.futures import as_completed
 
-        context = multiprocessing.get_context("spawn")
-        # Nothing is ever sent through this pipe: closing one end stops the workers, which hold the other.
-        lifeline, end = context.Pipe(duplex=False)
-        pool = ProcessPoolExecutor(
-            min(workers, len(jobs)), mp_context=context, initializer=begin_worker, initargs=(lifeline,)
-        )
-        try:
+        with pool(min(workers, len(jobs))) as executor:
             with deaf_children():  # the first submission starts the workers
-                futures = [pool.submit(function, job) for job in jobs]
+                futures = [executor.submit(function, job) for job in jobs]
             with killed_worker_named(kept):
                 for future in as_completed(futures):
                     future.result()
                     bar.update()
             return [future.result() for future in futures]
-        except BaseException:
-            end.close()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            end.close()
-            lifeline.close()
+
+
+@contextlib.contextmanager
+def pool(workers: int, begin=begin_worker, *given):
+    """An executor of spawned processes; when the block raises, they end at once with what they are at.
+
+    begin: called first in each as begin(lifeline, *given); hands `lifeline` to `begin_worker`.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    context = multiprocessing.get_context("spawn")
+    # Nothing is ever sent through this pipe: closing one end stops the workers, which hold the other.
+    lifeline, end = context.Pipe(duplex=False)
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(lifeline, *given))
+    try:
+        yield executor
+    except BaseException:
+        end.close()
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+        end.close()
+        lifeline.close()

@@ -8,7 +8,7 @@ import multiprocessing
 import pickle
 import queue
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tebench.features.sample import Sample
 from tebench.heap import freed_memory_kept, keep_freed_memory
 from tebench.interrupts import begin_worker, deaf_children, killed_worker_named
 from tebench.tasks.base import Task
+from tebench.workers import pool
 
 log = logging.getLogger(__name__)
 
@@ -97,34 +98,25 @@ def _in_catalogue(task: Task) -> bool:
 
 
 def _run(jobs: list, workers: int, progress: bool) -> list[Path]:
-    context = multiprocessing.get_context("spawn")
-    # Nothing is ever sent through this pipe: closing one end stops the workers, which hold the other.
-    lifeline, held = context.Pipe(duplex=False)
-    reports = context.Queue()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(reports, lifeline))
+    reports = multiprocessing.get_context("spawn").Queue()
     shown = _Overall(len(jobs), progress)
-    futures = []
     try:
-        with deaf_children():  # the first submission starts the workers
-            futures = [pool.submit(_work, index, job) for index, job in enumerate(jobs)]
-        running = set(futures)
-        while running:
-            done, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
-            for future in done:
-                if not isinstance(future.exception(), BrokenProcessPool | None):  # that is said once, below
-                    log.error("extraction failed: %s", future.exception())
-            shown.update(reports)
-            for future in done:
-                shown.finished(futures.index(future))
-    except BaseException:
-        held.close()
-        raise
+        with pool(workers, _begin_worker, reports) as executor:
+            with deaf_children():  # the first submission starts the workers
+                futures = [executor.submit(_work, index, job) for index, job in enumerate(jobs)]
+            running = set(futures)
+            while running:
+                done, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    if not isinstance(future.exception(), BrokenProcessPool | None):  # that is said once, below
+                        log.error("extraction failed: %s", future.exception())
+                shown.update(reports)
+                for future in done:
+                    shown.finished(futures.index(future))
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
         shown.update(reports)
         shown.close()
-        for end in (reports, held, lifeline):
-            end.close()
+        reports.close()
     with killed_worker_named("finished cases are kept."):
         return [future.result() for future in futures]
 
@@ -160,7 +152,7 @@ class _Overall:
             self._bar.close()
 
 
-def _begin_worker(reports, lifeline) -> None:
+def _begin_worker(lifeline, reports) -> None:
     global _reports
     _reports = reports
     begin_worker(lifeline)

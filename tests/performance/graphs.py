@@ -45,8 +45,9 @@ moves points or distances to the host. The host waits for the number of pairs th
 kept, for the number of components in each of Boruvka's rounds (at most log2 N), and holds the single linkage of the
 N^0.7 sample points, a Python loop (about 3,000 steps at N = 100,000). The stretches below 8192 points are many small
 products, so small N will be bound by kernel launches there."""
-SIMULATED = ("gaussian", "clustered", "low rank", "rectified", "convolutional", "near duplicates", "background")
-FAMILIES = (*SIMULATED, "features")
+FAMILIES = (
+    "gaussian", "clustered", "low rank", "rectified", "convolutional", "near duplicates", "background", "features",
+)  # fmt: skip
 
 
 def points(family: str, count: int, width: int) -> torch.Tensor:
