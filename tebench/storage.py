@@ -102,13 +102,14 @@ def _temporary(path: Path) -> tuple[int, Path]:
         os.close(handle)
 
 
-def write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
+def write_text(path: Path, text: str, *, lasting: bool = True) -> None:
+    """As in `atomic_path`."""
+    with atomic_path(path, lasting=lasting) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, value) -> None:
-    write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n")
+def write_json(path: Path, value, *, lasting: bool = True) -> None:
+    write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n", lasting=lasting)
 
 
 def read_json(path: Path):

@@ -71,10 +71,11 @@ def write(folder: Path, *, parts: dict, sample: Sample, matrices: Mapping[str, t
             left.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot write feature cache {folder}: {error.strerror}. Choose a writable one.") from error
+    # Nothing waits for the disk: all three are verified whenever they are read, and a damaged folder is made again.
     written = {}
-    with storage.atomic_path(folder / FEATURES) as path:
+    with storage.atomic_path(folder / FEATURES, lasting=False) as path:
         written[FEATURES] = tensors.write(path, matrices)
-    with storage.atomic_path(folder / SAMPLE) as path:
+    with storage.atomic_path(folder / SAMPLE, lasting=False) as path:
         written[SAMPLE] = _write_sample(path, sample)
     manifest = {
         **facts, "made_from": parts, "key": storage.hash_json(parts), "rows": len(sample),
@@ -82,7 +83,7 @@ def write(folder: Path, *, parts: dict, sample: Sample, matrices: Mapping[str, t
         "feature_hash": storage.hash_json(sorted(written[FEATURES].tensors.items())),
         "label_hash": sample.label_hash, "versions": _versions(),
     }  # fmt: skip
-    storage.write_json(folder / MANIFEST, {**manifest, "checksum": storage.hash_json(manifest)})
+    storage.write_json(folder / MANIFEST, {**manifest, "checksum": storage.hash_json(manifest)}, lasting=False)
 
 
 def manifest(folder: Path) -> dict:

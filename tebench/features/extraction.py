@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from tebench.features import gather, windows
 from tebench.features.partial import PartialFeatures, assemble, clear_left
 from tebench.features.progress import Progress
 from tebench.features.sample import Sample
-from tebench.features.volumes import Volume, prepare
+from tebench.features.volumes import Kept, Volume
 from tebench.meter import Meter
 from tebench.tasks.base import Task
 from tebench.threads import one_thread
@@ -43,6 +42,7 @@ def extract(
     device: str = "cpu",
     progress: bool | Callable[[int, int], None] = True,
     retry: bool = True,
+    kept: Kept | None = None,
 ) -> Path:
     """Features of one encoder at the sampled voxels of one task; returns their cache folder.
 
@@ -51,19 +51,19 @@ def extract(
     patch: window in voxels, None = the encoder's own.   overlap: share of a window, 0 <= overlap < 1.
     progress: True shows a bar on stderr; a function is called with (windows done, windows in all).
     retry: try again what has a recorded failure that stands, see `tebench.failures`.
+    kept: small volumes of extractions before, for encoders that read the same cases in the same way.
 
     Every sampled voxel is read once, by the window whose centre is nearest (the lower one at a tie);
     windows without one are not computed. A sound folder that is there already is returned at once;
-    finished cases of an interrupted run are kept; the bytes do not depend on interruptions.
+    finished cases of an interrupted run are kept, of a killed one but for the last seconds (`partial.KEEP_AFTER`);
+    the bytes do not depend on interruptions.
     Raises InputError for features that are not finite, naming encoder, stage and case.
     """
     _check(task, sample)
     gather.reader(interpolation)
-    parts = feature_cache.made_from(
-        task=task.name, task_fingerprint=task.fingerprint, sample_hash=sample.hash, encoder=_name(encoder),
-        encoder_fingerprint=_fingerprint(encoder), decoder_seed=decoder_seed, interpolation=interpolation,
-        patch=patch, overlap=overlap,
-    )  # fmt: skip
+    parts = made_from(
+        task, encoder, sample, decoder_seed=decoder_seed, interpolation=interpolation, patch=patch, overlap=overlap
+    )
     key = storage.hash_json(parts)
     folder = feature_cache.folder_for(cache, parts)
     if feature_cache.is_valid(folder, key):
@@ -84,15 +84,26 @@ def extract(
             log.info("extracting %s", name)
             _say_changed(folder, parts)
             with one_thread(), failures.recorded(failure, cell):
-                _Extraction(task, _build(encoder), sample, parts, device).run(folder, key, progress)
+                _Extraction(task, _build(encoder), sample, parts, device, kept or Kept()).run(folder, key, progress)
     return folder
 
 
+def made_from(
+    task: Task, encoder, sample: Sample, *, decoder_seed=0, interpolation="nearest", patch=None, overlap=0.0, **_
+) -> dict:
+    """What determines the features of `extract` with these arguments, as `tebench.features.cache` addresses them."""
+    return feature_cache.made_from(
+        task=task.name, task_fingerprint=task.fingerprint, sample_hash=sample.hash, encoder=_name(encoder),
+        encoder_fingerprint=_fingerprint(encoder), decoder_seed=decoder_seed, interpolation=interpolation,
+        patch=patch, overlap=overlap,
+    )  # fmt: skip
+
+
 class _Extraction:
-    def __init__(self, task: Task, encoder, sample: Sample, parts: dict, device: str):
+    def __init__(self, task: Task, encoder, sample: Sample, parts: dict, device: str, kept: Kept):
         from tebench.features.frozen import FrozenNetwork
 
-        self.task, self.sample, self.parts, self.device = task, sample, parts, device
+        self.task, self.sample, self.parts, self.device, self.kept = task, sample, parts, device, kept
         self.spec, self.overlap = encoder.spec, parts["overlap"]
         self.patch = windows.check(parts["patch"] or encoder.spec.patch, self.overlap, encoder.spec.divisor)
         self.network = FrozenNetwork(encoder, parts["decoder_seed"], device)
@@ -105,22 +116,24 @@ class _Extraction:
         if len(waiting) < len(rows):
             log.info("%d of %d cases are kept from an interrupted run", len(rows) - len(waiting), len(rows))
         shown = Progress(progress, f"{self.network.name} / {self.task.name}", len(waiting))
-        with Meter(allocated=True, interval=0.02) as meter, shown:  # looking every 5 ms costs 2.5 % of a small network
-            for index, volume in self._volumes(waiting, rows):
-                begin, computed = time.perf_counter(), self.network.forward_seconds
-                matrices = self._case(index, volume, shown)
-                seconds = {
-                    "total": round(time.perf_counter() - begin, 4),
-                    "forward": round(self.network.forward_seconds - computed, 4),
-                }
-                partial.save(index, matrices, seconds)
-        self._finish(folder, partial, list(rows), meter)
+        with partial:
+            # Looking every 5 ms would cost 2.5 % of a small network.
+            with Meter(allocated=True, interval=0.02) as meter, shown:
+                for index, volume in self._volumes(waiting, rows):
+                    begin, computed = time.perf_counter(), self.network.forward_seconds
+                    matrices = self._case(index, volume, shown)
+                    seconds = {
+                        "total": round(time.perf_counter() - begin, 4),
+                        "forward": round(self.network.forward_seconds - computed, 4),
+                    }
+                    partial.save(index, matrices, seconds)
+            self._finish(folder, partial, list(rows), meter)
 
     def _volumes(self, indices: list[int], rows: dict[int, np.ndarray]) -> Iterator[tuple[int, Volume]]:
         """Cases in turn; beside a small one the next is read and normalised while the caller computes."""
 
         def load(index: int) -> Volume:
-            return prepare(self.task, self.sample.case_ids[index], self.sample, rows[index], self.spec)
+            return self.kept.prepare(self.task, self.sample.case_ids[index], self.sample, rows[index], self.spec)
 
         with ThreadPoolExecutor(1, thread_name_prefix="read-case") as reader:
             following = reader.submit(load, indices[0]) if indices else None
@@ -141,7 +154,7 @@ class _Extraction:
         together = self.network.windows_together(self.patch)
         for begin in range(0, len(plan), together):
             group = plan[begin : begin + together]
-            maps, probabilities = self.network(np.stack([self._cut(volume, start) for start, _ in group]))
+            maps, probabilities = self.network(windows.cut(volume.image, [start for start, _ in group], self.patch))
             mine = np.concatenate([rows for _, rows in group])
             which = np.repeat(np.arange(len(group)), [len(rows) for _, rows in group])
             local = volume.positions[mine] - np.array([start for start, _ in group])[which]
@@ -162,11 +175,8 @@ class _Extraction:
                 )
         return out
 
-    def _cut(self, volume: Volume, start: windows.Triple) -> np.ndarray:
-        return windows.cut(volume.image, start, self.patch)
-
     def _finish(self, folder: Path, partial: PartialFeatures, indices: list[int], meter: Meter) -> None:
-        seconds = [json.loads(partial.load(index)[1]["seconds"]) for index in indices]
+        seconds = [partial.seconds(index) for index in indices]
         facts = {
             "encoder": dataclasses.asdict(self.network.encoder.facts),
             "input": {**dataclasses.asdict(self.spec), "patch": list(self.patch)},

@@ -1,32 +1,28 @@
-"""Many extractions at once: a pool of worker processes with one torch thread each."""
+"""Many extractions: what is there is looked up, the rest computed here or by workers."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
-import pickle
-import queue
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tebench import storage
 from tebench.errors import InputError
-from tebench.features.progress import bar
+from tebench.features.cache import MANIFEST, folder_for, is_valid
+from tebench.features.parallel import Workers, extract_one, loaded
+from tebench.features.partial import clear_left
 from tebench.features.sample import Sample
-from tebench.heap import freed_memory_kept, keep_freed_memory
-from tebench.interrupts import begin_worker, deaf_children, killed_worker_named
+from tebench.features.volumes import Kept
+from tebench.heap import freed_memory_kept
 from tebench.tasks.base import Task
-from tebench.workers import pool
 
 log = logging.getLogger(__name__)
 
-_reports = None  # set in each worker by `_begin_worker`: the queue that progress goes to
-
 
 def extract_all(
-    pairs: Sequence[tuple[Task | str, object, Sample]],
+    pairs: Sequence[tuple[Task | str, object, Sample | Callable[[], Sample]]],
     *,
     cache: Path,
     workers: int = 2,
@@ -36,27 +32,30 @@ def extract_all(
     """`extract` for every (task, encoder, sample); the feature folders in the same order.
 
     task: a Task, or the name of one in the catalogue.   encoder: a name, or an encoder object.
+    sample: or a function that gives it; it is called in this process, while the workers start.
     workers: processes, one torch thread each; 1 computes in this process.
     options: as `tebench.features.extraction.extract` takes them.
 
     A failed pair does not stop the others; the first error is raised at the end.
-    Ctrl-C ends the workers at once; finished cases are kept and a rerun goes on from them.
+    Ctrl-C ends the workers at once; a rerun goes on from the cases that were written.
     """
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}.")
-    jobs = [(task, encoder, sample, Path(cache), options) for task, encoder, sample in pairs]
-    workers = min(workers, len(jobs))
-    if workers <= 1:
-        return _run_here(jobs, progress)
-    return _run([_portable(job) for job in jobs], workers, progress)
+    jobs = ((task, encoder, _drawn(sample), Path(cache), options) for task, encoder, sample in pairs)
+    workers = min(workers, len(pairs))
+    return _run_here(jobs, progress) if workers <= 1 else _run(jobs, workers, progress)
 
 
-def _run_here(jobs: list, progress: bool) -> list[Path]:
-    folders, errors = [], []
+def _drawn(sample) -> Sample:
+    return sample() if callable(sample) else sample
+
+
+def _run_here(jobs: Iterable[tuple], progress: bool) -> list[Path]:
+    folders, errors, kept = [], [], Kept()
     with freed_memory_kept():
         for job in jobs:
             try:
-                folders.append(_extract(*job, progress))
+                folders.append(extract_one(*job, progress, kept))
             except Exception as error:
                 log.error("extraction failed: %s", error)
                 errors.append(error)
@@ -65,108 +64,44 @@ def _run_here(jobs: list, progress: bool) -> list[Path]:
     return folders
 
 
-def _extract(task, encoder, sample, cache, options, progress) -> Path:
-    from tebench.features.extraction import extract
-
-    if isinstance(task, str):
-        from tebench.tasks import catalogue
-
-        task = catalogue.load(task)
-    return extract(task, encoder, sample, cache=cache, progress=progress, **options)
-
-
-def _portable(job: tuple) -> tuple:
-    """The job in a form that can be sent to another process: tasks of the catalogue travel by name."""
-    task, encoder, *rest = job
-    if isinstance(task, Task) and _in_catalogue(task):
-        task = task.name
-    try:
-        pickle.dumps((task, encoder, *rest))
-    except Exception as error:
-        name = task if isinstance(task, str) else task.name
-        raise InputError(
-            f"task {name!r} or its encoder cannot be sent to a worker process ({error}). "
-            "Give names, or loaders that are module-level functions, or use workers=1."
-        ) from error
-    return task, encoder, *rest
+def _run(jobs: Iterable[tuple], workers: int, progress: bool) -> list[Path]:
+    """What is there is looked up in this process; workers, for two or more that are not, start beside that."""
+    missing: dict[int, tuple] = {}
+    there: dict[int, tuple[Path, str, tuple]] = {}
+    with contextlib.ExitStack() as held:
+        pool = None
+        for index, job in enumerate(jobs):
+            place = _place(*job)
+            if place is not None and (place[0] / MANIFEST).exists():
+                there[index] = *place, job
+                continue
+            missing[index] = job
+            if len(missing) == 2:
+                pool = held.enter_context(Workers(workers))
+        with ThreadPoolExecutor(workers) as readers:  # hashing leaves the interpreter to others
+            sound = list(readers.map(_is_sound, there.values()))
+        missing |= {index: job for (index, (_, _, job)), whole in zip(there.items(), sound, strict=True) if not whole}
+        if pool is None and len(missing) > 1:
+            pool = held.enter_context(Workers(workers))
+        made = pool.run(list(missing.values()), progress) if pool else _run_here(missing.values(), progress)
+    folders = {index: folder for index, (folder, *_) in there.items()} | dict(zip(missing, made, strict=True))
+    return [folders[index] for index in sorted(folders)]
 
 
-def _in_catalogue(task: Task) -> bool:
-    from tebench.tasks import catalogue
+def _place(task, encoder, sample, cache, options) -> tuple[Path, str] | None:
+    """Folder and key of the features; None for what extraction itself refuses with a reason."""
+    from tebench.features.extraction import made_from
 
-    return task.name in catalogue.names() and catalogue.load(task.name).fingerprint == task.fingerprint
-
-
-def _run(jobs: list, workers: int, progress: bool) -> list[Path]:
-    reports = multiprocessing.get_context("spawn").Queue()
-    shown = _Overall(len(jobs), progress)
-    try:
-        with pool(workers, _begin_worker, reports) as executor:
-            with deaf_children():  # the first submission starts the workers
-                futures = [executor.submit(_work, index, job) for index, job in enumerate(jobs)]
-            running = set(futures)
-            while running:
-                done, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    if not isinstance(future.exception(), BrokenProcessPool | None):  # that is said once, below
-                        log.error("extraction failed: %s", future.exception())
-                shown.update(reports)
-                for future in done:
-                    shown.finished(futures.index(future))
-    finally:
-        shown.update(reports)
-        shown.close()
-        reports.close()
-    with killed_worker_named("finished cases are kept."):
-        return [future.result() for future in futures]
+    with contextlib.suppress(Exception):
+        parts = made_from(loaded(task), encoder, sample, **options)
+        return folder_for(cache, parts), storage.hash_json(parts)
+    return None
 
 
-class _Overall:
-    """One bar over all pairs, in windows; a pair not yet begun counts as the mean of those that were."""
-
-    def __init__(self, n_pairs: int, show: bool):
-        self._n_pairs = n_pairs
-        self._bar = bar(f"{n_pairs} x encoder / task") if show else None
-        self._state: dict[int, tuple[int, int]] = {}
-
-    def finished(self, index: int) -> None:
-        """A pair whose folder was there already never reported a window."""
-        self._state.setdefault(index, (0, 0))
-
-    def update(self, reports) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                index, done, total, name = reports.get_nowait()
-                self._state[index] = (done, total)
-                if self._bar is not None:
-                    self._bar.set_description(name, refresh=False)
-        if self._bar is not None and self._state:
-            done = sum(done for done, _ in self._state.values())
-            totals = [total for _, total in self._state.values()]
-            computed = max(1, sum(total > 0 for total in totals))
-            self._bar.total = round(sum(totals) * (1 + (self._n_pairs - len(totals)) / computed))
-            self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _begin_worker(lifeline, reports) -> None:
-    global _reports
-    _reports = reports
-    begin_worker(lifeline)
-    keep_freed_memory()
-
-
-def _work(index: int, job: tuple) -> Path:
-    task, encoder = (value if isinstance(value, str) else None for value in job[:2])
-    name = f"{encoder or job[1].facts.name} / {task or job[0].name}"
-    return _extract(*job, _reporter(index, name))
-
-
-def _reporter(index: int, name: str) -> Callable[[int, int], None]:
-    def report(done: int, total: int) -> None:
-        _reports.put((index, done, total, name))
-
-    return report
+def _is_sound(there: tuple[Path, str, tuple]) -> bool:
+    folder, key, _ = there
+    with contextlib.suppress(InputError):  # cannot be read: extraction says so
+        if is_valid(folder, key, warn=False):
+            clear_left(folder)
+            return True
+    return False

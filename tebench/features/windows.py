@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -50,16 +51,13 @@ def assign(
     return [(corners[index], rows) for index, rows in zip(ids, np.split(order, begins[1:]), strict=False)]
 
 
-def cut(image: np.ndarray, start: Triple, patch: Triple) -> np.ndarray:
-    """(C, *patch) window of a (C, X, Y, Z) image, zeros where it reaches outside."""
-    shape = image.shape[1:]
-    inside = tuple(slice(max(0, s), min(n, s + p)) for s, p, n in zip(start, patch, shape, strict=False))
-    values = image[(slice(None), *inside)]
-    if values.shape[1:] == tuple(patch):
-        return values
-    out = np.zeros((image.shape[0], *patch), dtype=image.dtype)
-    target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start, strict=False))
-    out[(slice(None), *target)] = values
+def cut(image: np.ndarray, begins: Sequence[Triple], patch: Triple) -> np.ndarray:
+    """(B, C, *patch) windows of a (C, X, Y, Z) image that begin at these voxels, zeros where they reach outside."""
+    out = np.zeros((len(begins), image.shape[0], *patch), dtype=image.dtype)
+    for window, begin in zip(out, begins, strict=True):
+        inside = [slice(max(0, s), min(n, s + p)) for s, p, n in zip(begin, patch, image.shape[1:], strict=True)]
+        target = [slice(i.start - s, i.stop - s) for i, s in zip(inside, begin, strict=True)]
+        window[:, *target] = image[:, *inside]
     return out
 
 

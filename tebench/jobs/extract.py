@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from tebench.features import cache
@@ -26,13 +27,14 @@ def feature_folders(world: World) -> dict[tuple[str, str], Path]:
     pairs = []
     for name in world.tasks:
         task = tasks.load(name)
-        sample = load_or_draw(task, recipe, seed=world.seed, cache=world.cache / "samples")
+        folder = world.cache / "samples"
+        sample = functools.cache(functools.partial(load_or_draw, task, recipe, seed=world.seed, cache=folder))
         pairs += [(task, encoder, sample) for encoder in world.encoders]
     return read_pairs(world, pairs)
 
 
 def read_pairs(world: World, pairs: list[tuple]) -> dict[tuple[str, str], Path]:
-    """Feature folder of every (task, encoder, sample), each task read in its own window."""
+    """Feature folder of every (task, encoder, sample or what gives it), each task read in its own window."""
     found = {}
     # Tasks of one window together, so that workers share one queue and one bar wherever they can.
     for window in dict.fromkeys(world.window_of(task.name) for task, _, _ in pairs):

@@ -34,7 +34,7 @@ def direct(encoder, task, sample, row, patch, start):
     """All stages of one voxel from a plain forward pass over one window."""
     case = task.load(task.cases[sample.case[row]])
     image = normalise(case.image, "zscore")
-    x = torch.from_numpy(windows.cut(image, start, patch))[None]
+    x = torch.from_numpy(windows.cut(image, [start], patch))
     with torch.no_grad():
         maps = encoder(x)
         maps = maps + list(RandomDecoder(encoder.stages, 0).eval()(maps))

@@ -119,7 +119,7 @@ def test_a_kill_while_the_folder_is_written_leaves_nothing_trusted(tmp_path, und
     task, encoder = fakes.make_task(4), fakes.ConvEncoder()
     sample = fakes.make_sample(task)
 
-    def die(*_):
+    def die(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

@@ -51,9 +51,13 @@ def test_every_position_has_one_window_and_empty_windows_are_left_out():
 
 def test_cut_is_the_slice_with_zeros_outside():
     image = np.random.default_rng(0).standard_normal((2, 6, 7, 8)).astype(np.float32)
-    np.testing.assert_array_equal(windows.cut(image, (1, 2, 3), (4, 4, 4)), image[:, 1:5, 2:6, 3:7])
+    inside, low, high = windows.cut(image, [(1, 2, 3), (-2, -3, -1), (4, 5, 6)], (4, 5, 4))
+    np.testing.assert_array_equal(inside, image[:, 1:5, 2:7, 3:7])
     padded = np.pad(image, ((0, 0), (3, 3), (3, 3), (3, 3)))
-    np.testing.assert_array_equal(windows.cut(image, (-2, -3, 5), (10, 12, 5)), padded[:, 1:11, 0:12, 8:13])
+    np.testing.assert_array_equal(low, padded[:, 1:5, 0:5, 2:6])
+    np.testing.assert_array_equal(high, padded[:, 7:11, 8:13, 9:13])
+    (larger,) = windows.cut(image, [(-2, -3, 5)], (10, 12, 5))
+    np.testing.assert_array_equal(larger, padded[:, 1:11, 0:12, 8:13])
 
 
 @pytest.mark.parametrize("patch", [(16, 16), (16, 16, 18), (0, 16, 16), (16, 16, 16.5), "abc", 16, None])

@@ -22,23 +22,25 @@ from tebench.features.frozen import FrozenNetwork
 from tebench.features.grid import extract_all
 from tebench.features.sampling import Recipe, draw
 from tebench.features.volumes import prepare
-from tebench.heap import keep_freed_memory
+from tebench.heap import keep_freed_memory, large_pages
 from tebench.tasks import catalogue as tasks
 from tebench.threads import one_thread_for_good
 
 TITLE = "Extraction: wall time against the bare forward passes, memory against the number of volumes"
 NOTE = """\
 `python -m tebench job=extract benchmark=starter encoders=[...]`, by the clock; the images prepared, in a cache without
-samples and features. bare: afterwards the same windows once more through the same networks, in as many processes, one
-thread each, and nothing but the forward passes counted. forward: the same inside the job. job: the cases of all tasks
-from volume to rows, without keeping and writing them. read: to load and normalise the volumes, alone; the job does so
-beside the passes. ratio: job / bare; for the whole command its wall time, with starting, drawing the samples,
-loading weights and writing features, by the bare seconds of a worker. Before, a process writes to 3 GB and ends: a
-virtual machine gives memory slowly the first time, to whoever asks first.
+samples and features. bare: afterwards the same windows once more through the same networks, in as many processes set
+up in the same way, one thread each, and nothing but the forward passes counted. forward: the same inside the job. job:
+the cases of all tasks from volume to rows, without keeping and writing them. read: to load and normalise the volumes,
+alone; the job does so beside the passes, once for encoders that read alike. ratio: job / bare; for the whole command
+its wall time, with starting, drawing the samples, loading weights and writing features, by the bare seconds of a
+worker. Command and bare passes in turn, twice; means: a shared machine drifts by some per cent in such minutes. Before,
+a process writes to 3 GB and ends: a virtual machine gives memory slowly the first time, to whoever asks first.
 
 Memory: peak resident memory above what the process held at the start (VmHWM), of one pair alone with workers=1, the
 lungs' volumes repeated as an nnU-Net data set."""
-TASK, WORKERS, WINDOW = "lungs", 2, (96, 128, 96)  # of the memory rows; WINDOW is the benchmark's
+WORKERS, ROUNDS = 2, 2
+TASK, WINDOW = "lungs", (96, 128, 96)  # of the memory rows; WINDOW is the benchmark's
 ENCODERS = ("deepbet", "deepbrain", "deepbrain_random", "ssl_mae", "ssl_simclr", "ssl_spark", "ssl_swin", "ssl_voco")
 
 
@@ -56,27 +58,33 @@ def _time_rows(folder: Path):
     for task in map(tasks.load, tasks.names()):
         for case in task.cases:
             task.load(case)  # fetched and prepared
-    own = folder / "cache"
+    subprocess.run([sys.executable, "-c", "import numpy; numpy.ones(3 * 2**30, numpy.uint8)"], check=True)
+    rounds = [_round(folder / str(number)) for number in range(ROUNDS)]
+    frame = pd.concat(frame for frame, _ in rounds).groupby("what").sum() / ROUNDS
+    frame["windows"] = frame["windows"].astype(int)
+    whole = {"windows": int(frame["windows"].sum()), "job": sum(seconds for _, seconds in rounds) / ROUNDS}
+    whole |= {name: frame[name].sum() / WORKERS for name in ("bare", "read", "forward")}
+    frame.loc[f"the whole command, {WORKERS} workers"] = whole
+    yield from frame.assign(ratio=frame["job"] / frame["bare"]).reset_index().to_dict("records")
+
+
+def _round(own: Path) -> tuple[pd.DataFrame, float]:
+    """The command on an empty cache by the clock, then its passes alone: a row for every folder."""
     own.mkdir()
     for name in ("assets", "tasks"):
         (own / name).symlink_to(storage.cache_root() / name)
-    subprocess.run([sys.executable, "-c", "import numpy; numpy.ones(3 * 2**30, numpy.uint8)"], check=True)
     command = [sys.executable, "-m", "tebench", "job=extract", "benchmark=starter",
                f"encoders=[{','.join(ENCODERS)}]", f"workers={WORKERS}", "progress=false"]  # fmt: skip
     begin = time.perf_counter()
     subprocess.run(command, check=True, env=os.environ | {"TEBENCH_CACHE": str(own)}, stdout=subprocess.DEVNULL)
-    wall = time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
     folders = sorted(manifest.parent for manifest in own.glob("features/*/*/*/manifest.json"))
     with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"), _begin) as pool:
-        frame = pd.DataFrame(pool.map(_bare, folders)).groupby("what").sum().reset_index()
-    for row in frame.to_dict("records"):
-        yield row | {"ratio": round(row["job"] / row["bare"], 3)}
-    bare = frame["bare"].sum() / WORKERS
-    yield {"what": f"the whole command, {WORKERS} workers", "windows": int(frame["windows"].sum()),
-           "bare": bare, "job": wall, "ratio": round(wall / bare, 3)}  # fmt: skip
+        return pd.DataFrame(pool.map(_bare, folders)), seconds
 
 
 def _begin() -> None:
+    large_pages()
     keep_freed_memory()
     one_thread_for_good()
 
@@ -97,7 +105,7 @@ def _bare(folder: Path) -> dict:
         plan = windows.assign(volume.image.shape[1:], patch, volume.positions, made["overlap"])
         count += len(plan)
         for low in range(0, len(plan), together):
-            network(np.stack([windows.cut(volume.image, start, patch) for start, _ in plan[low : low + together]]))
+            network(windows.cut(volume.image, [start for start, _ in plan[low : low + together]], patch))
     return {"what": made["encoder"], "windows": count, "bare": network.forward_seconds, "read": reading,
             "forward": manifest["forward_seconds"], "job": manifest["seconds"]}  # fmt: skip
 
