@@ -120,7 +120,9 @@ def assemble(partial: PartialFeatures, case: np.ndarray, chunk: int = 8192) -> d
             out = np.empty((len(part), width), dtype=np.float32)
             for index in np.unique(part):
                 mine = part == index
-                out[mine] = loaded[int(index)][name][rank[begin : begin + chunk][mine]]
+                matrix = loaded[int(index)][name]
+                out[mine] = matrix[rank[begin : begin + chunk][mine]]
+                tensors.release(matrix)  # else all rows end up in memory
             yield out
 
     return {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,14 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if position != len(body):
         raise CacheError(f"{path} is damaged: {len(body) - position} bytes belong to no tensor.")
     return tensors, metadata
+
+
+def release(array: np.ndarray) -> None:
+    """Let go of the resident pages of a file that `read` mapped; they are read again when needed."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = array.base
+    if array is not None and hasattr(mmap, "MADV_DONTNEED"):
+        array._mmap.madvise(mmap.MADV_DONTNEED)
 
 
 def _header(path: Path, mapped: np.ndarray) -> tuple[dict, np.ndarray]:

@@ -50,7 +50,7 @@ def rows():
         for row in _time_rows(Path(folder)):
             yield {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
     with tempfile.TemporaryDirectory() as folder:
-        for count in (6, 12, 24):
+        for count in (12, 24, 48):
             yield _memory_row(Path(folder) / str(count), count)
 
 
