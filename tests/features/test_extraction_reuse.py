@@ -137,7 +137,8 @@ def test_released_pages_are_read_again(tmp_path):
     np.testing.assert_array_equal(found, values)
 
 
-def test_what_a_worker_prints_is_not_lost_at_its_end(capfd):
+def test_what_a_worker_prints_is_not_lost_at_its_end(capfd, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with pool(1) as executor:
         executor.submit(print, "said at the end", end="").result()
     assert "said at the end" in capfd.readouterr().out
