@@ -78,8 +78,7 @@ def _run(jobs: Iterable[tuple], workers: int, progress: bool) -> list[Path]:
             missing[index] = job
             if len(missing) == 2:
                 pool = held.enter_context(Workers(workers))
-        with ThreadPoolExecutor(workers) as readers:  # hashing leaves the interpreter to others
-            sound = list(readers.map(_is_sound, there.values()))
+        sound = _in_threads(_is_sound, there.values(), workers)
         missing |= {index: job for (index, (_, _, job)), whole in zip(there.items(), sound, strict=True) if not whole}
         if pool is None and len(missing) > 1:
             pool = held.enter_context(Workers(workers))
@@ -96,6 +95,15 @@ def _place(task, encoder, sample, cache, options) -> tuple[Path, str] | None:
         parts = made_from(loaded(task), encoder, sample, **options)
         return folder_for(cache, parts), storage.hash_json(parts)
     return None
+
+
+def _in_threads(function, items: Iterable, threads: int) -> list:
+    """The function of every item; hashing leaves the interpreter to others. An error or Ctrl-C drops what waits."""
+    readers = ThreadPoolExecutor(threads)
+    try:
+        return list(readers.map(function, items))
+    finally:
+        readers.shutdown(cancel_futures=True)
 
 
 def _is_sound(there: tuple[Path, str, tuple]) -> bool:
