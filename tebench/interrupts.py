@@ -44,6 +44,8 @@ def begin_worker(lifeline=None) -> None:
 
 def _end_at_once() -> None:
     """Leave out the interpreter's own end: with torch it takes .3 seconds, for which the parent waits."""
+    if sys.exc_info()[0] is not None:  # Python has not yet said what went wrong
+        return
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

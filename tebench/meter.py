@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tebench.heap import given_out
@@ -28,15 +29,16 @@ class Meter:
     seconds can be missed; None where the system has no /proc.
     allocated: count what is allocated and not freed, where the C library tells, instead of resident memory: it does
     not depend on freed memory that the process kept from work before.
+    aside: bytes that are held for later and shall not count.
     """
 
     seconds: float = 0.0
     charged: float = 0.0
     peak_mb: float | None = None
 
-    def __init__(self, *, allocated: bool = False, interval: float = 0.005):
-        self._interval = interval
-        self._held = given_out if allocated and given_out() is not None else _resident
+    def __init__(self, *, allocated: bool = False, interval: float = 0.005, aside: Callable[[], int] = int):
+        held = given_out if allocated and given_out() is not None else _resident
+        self._interval, self._held = interval, lambda: held() - aside()
 
     def __enter__(self) -> Meter:
         self._start_bytes = self._peak = self._held()

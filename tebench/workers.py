@@ -26,7 +26,7 @@ def each(function, jobs: list, workers: int, description: str, *, progress: bool
         from concurrent.futures import as_completed
 
         with pool(min(workers, len(jobs))) as executor:
-            with deaf_children():  # the first submission starts the workers
+            with deaf_children():  # submissions start the workers
                 futures = [executor.submit(function, job) for job in jobs]
             with killed_worker_named(kept):
                 for future in as_completed(futures):

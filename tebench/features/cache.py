@@ -154,12 +154,13 @@ def check(folder: Path, key: str | None = None, *, verify: bool = True) -> dict:
 def is_valid(folder: Path, key: str | None = None, *, warn: bool = True) -> bool:
     """Whether the folder can be trusted; one that is there and damaged is logged as a warning."""
     try:
-        check(folder, key)
-        return True
-    except CacheError as error:
-        if warn and Path(folder).is_dir() and any(Path(folder).iterdir()):
-            log.warning("feature cache not trusted, made again: %s", error)
-        return False
+        try:
+            check(folder, key)
+            return True
+        except CacheError as error:
+            if warn and Path(folder).is_dir() and any(Path(folder).iterdir()):
+                log.warning("feature cache not trusted, made again: %s", error)
+            return False
     except OSError as error:
         raise InputError(f"feature cache {folder} cannot be read: {error.strerror}.") from error
 

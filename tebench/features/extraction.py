@@ -89,9 +89,13 @@ def extract(
 
 
 def made_from(
-    task: Task, encoder, sample: Sample, *, decoder_seed=0, interpolation="nearest", patch=None, overlap=0.0, **_
-) -> dict:
-    """What determines the features of `extract` with these arguments, as `tebench.features.cache` addresses them."""
+    task: Task, encoder, sample: Sample, *, decoder_seed=0, interpolation="nearest", patch=None, overlap=0.0,
+    device=None, retry=None,
+) -> dict:  # fmt: skip
+    """What determines the features of `extract` with these arguments, as `tebench.features.cache` addresses them.
+
+    device, retry: have no part in it.
+    """
     return feature_cache.made_from(
         task=task.name, task_fingerprint=task.fingerprint, sample_hash=sample.hash, encoder=_name(encoder),
         encoder_fingerprint=_fingerprint(encoder), decoder_seed=decoder_seed, interpolation=interpolation,
@@ -117,8 +121,9 @@ class _Extraction:
             log.info("%d of %d cases are kept from an interrupted run", len(rows) - len(waiting), len(rows))
         shown = Progress(progress, f"{self.network.name} / {self.task.name}", len(waiting))
         with partial:
-            # Looking every 5 ms would cost 2.5 % of a small network.
-            with Meter(allocated=True, interval=0.02) as meter, shown:
+            # Looking every 5 ms would cost 2.5 % of a small network. What is held for later depends on what ran before.
+            aside = partial.n_bytes_held, self.kept.n_bytes_held
+            with Meter(allocated=True, interval=0.02, aside=lambda: sum(held() for held in aside)) as meter, shown:
                 for index, volume in self._volumes(waiting, rows):
                     begin, computed = time.perf_counter(), self.network.forward_seconds
                     matrices = self._case(index, volume, shown)

@@ -11,11 +11,12 @@ from pathlib import Path
 from tebench import storage
 from tebench.errors import InputError
 from tebench.features.cache import MANIFEST, folder_for, is_valid
-from tebench.features.parallel import Workers, extract_one, loaded
+from tebench.features.parallel import KEPT, Workers, extract_one, loaded
 from tebench.features.partial import clear_left
 from tebench.features.sample import Sample
 from tebench.features.volumes import Kept
 from tebench.heap import freed_memory_kept
+from tebench.interrupts import killed_worker_named
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -41,9 +42,11 @@ def extract_all(
     """
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}.")
+    pairs = list(pairs)
     jobs = ((task, encoder, _drawn(sample), Path(cache), options) for task, encoder, sample in pairs)
     workers = min(workers, len(pairs))
-    return _run_here(jobs, progress) if workers <= 1 else _run(jobs, workers, progress)
+    # All samples first: one that cannot be drawn is known before hours of computing.
+    return _run_here(list(jobs), progress) if workers <= 1 else _run(jobs, workers, progress)
 
 
 def _drawn(sample) -> Sample:
@@ -71,8 +74,8 @@ def _run(jobs: Iterable[tuple], workers: int, progress: bool) -> list[Path]:
     with contextlib.ExitStack() as held:
         pool = None
         for index, job in enumerate(jobs):
-            place = _place(*job)
-            if place is not None and (place[0] / MANIFEST).exists():
+            place = _place_if_there(*job)
+            if place is not None:
                 there[index] = *place, job
                 continue
             missing[index] = job
@@ -80,20 +83,26 @@ def _run(jobs: Iterable[tuple], workers: int, progress: bool) -> list[Path]:
                 pool = held.enter_context(Workers(workers))
         sound = _in_threads(_is_sound, there.values(), workers)
         missing |= {index: job for (index, (_, _, job)), whole in zip(there.items(), sound, strict=True) if not whole}
+        missing = dict(sorted(missing.items()))
         if pool is None and len(missing) > 1:
             pool = held.enter_context(Workers(workers))
         made = pool.run(list(missing.values()), progress) if pool else _run_here(missing.values(), progress)
+    if pool:
+        with killed_worker_named(KEPT):
+            made = [future.result() for future in made]
     folders = {index: folder for index, (folder, *_) in there.items()} | dict(zip(missing, made, strict=True))
     return [folders[index] for index in sorted(folders)]
 
 
-def _place(task, encoder, sample, cache, options) -> tuple[Path, str] | None:
-    """Folder and key of the features; None for what extraction itself refuses with a reason."""
+def _place_if_there(task, encoder, sample, cache, options) -> tuple[Path, str] | None:
+    """Folder and key of features with a manifest; None also for what extraction itself refuses with a reason."""
     from tebench.features.extraction import made_from
 
     with contextlib.suppress(Exception):
         parts = made_from(loaded(task), encoder, sample, **options)
-        return folder_for(cache, parts), storage.hash_json(parts)
+        folder = folder_for(cache, parts)
+        if (folder / MANIFEST).exists():
+            return folder, storage.hash_json(parts)
     return None
 
 

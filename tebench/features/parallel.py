@@ -8,7 +8,7 @@ import multiprocessing
 import pickle
 import queue
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # Of a worker, set by `_begin_worker`: the queue that progress goes to, and volumes for the next encoder.
 _reports, _kept = None, None
 _BLOCK = 32  # voxels along each axis
+KEPT = "cases that were written are kept."  # said of killed workers
 
 
 def loaded(task: Task | str) -> Task:
@@ -54,19 +55,22 @@ class Workers:
         with contextlib.ExitStack() as held:
             held.callback(self._reports.close)
             self._executor = held.enter_context(pool(self._count, _begin_worker, self._reports))
-            with deaf_children():  # the first submission starts all
-                self._executor.submit(int)
+            with deaf_children():  # every submission starts one more, while none is idle
+                for _ in range(self._count):
+                    self._executor.submit(int)
             self._held = held.pop_all()
         return self
 
     def __exit__(self, *error) -> None:
         self._held.__exit__(*error)
 
-    def run(self, jobs: list[tuple], progress: bool) -> list[Path]:
-        """Feature folders in the order of the jobs; large ones are begun first, so that all workers end together."""
+    def run(self, jobs: list[tuple], progress: bool) -> list[Future]:
+        """Done futures of feature folders, in the order of the jobs; large ones are begun first, so that all workers
+        end together. To be read after the block: an error inside would cut the workers' own ends short.
+        """
         sizes = _sizes([sample for _, _, sample, *_ in jobs])
         shown = _Overall(sizes, progress)
-        with killed_worker_named("cases that were written are kept."), contextlib.closing(shown):
+        with killed_worker_named(KEPT), contextlib.closing(shown):
             futures = {}
             for index in sorted(range(len(jobs)), key=lambda index: -sizes[index]):
                 futures[self._executor.submit(_work, index, _portable(jobs[index]))] = index
@@ -79,7 +83,7 @@ class Workers:
                 shown.update(self._reports)
                 for future in done:
                     shown.finished(futures[future])
-            return [future.result() for future in sorted(futures, key=futures.get)]
+            return sorted(futures, key=futures.get)
 
 
 def _portable(job: tuple) -> tuple:

@@ -34,7 +34,7 @@ class PartialFeatures:
         self.folder = storage.make_folder(_place(folder))
         self.key = key
         self._held: dict[int, tuple[dict[str, np.ndarray], str]] = {}
-        self._since = time.monotonic()
+        self._since, self._n_bytes = time.monotonic(), 0
         for left in self.folder.glob(".*.part*"):  # of a process that was killed while writing
             left.unlink(missing_ok=True)
 
@@ -52,9 +52,13 @@ class PartialFeatures:
 
     def save(self, case: int, matrices: dict[str, np.ndarray], seconds: dict[str, float]) -> None:
         self._held[case] = matrices, storage.canonical_json(seconds)
-        n_bytes = sum(matrix.nbytes for held, _ in self._held.values() for matrix in held.values())
-        if time.monotonic() - self._since >= KEEP_AFTER or n_bytes > MOST_HELD:
+        self._n_bytes += sum(matrix.nbytes for matrix in matrices.values())
+        if time.monotonic() - self._since >= KEEP_AFTER or self._n_bytes > MOST_HELD:
             self._write()
+
+    def n_bytes_held(self) -> int:
+        """Of rows in memory that no file holds yet."""
+        return self._n_bytes
 
     def _write(self) -> None:
         for case, (matrices, text) in list(self._held.items()):
@@ -63,7 +67,7 @@ class PartialFeatures:
             with storage.atomic_path(self._path(case), lasting=False) as path:
                 tensors.write(path, streams, note, hashed=False)
             del self._held[case]
-        self._since = time.monotonic()
+        self._since, self._n_bytes = time.monotonic(), 0
 
     def load(self, case: int) -> dict[str, np.ndarray]:
         """Matrices of a finished case, memory-mapped where they are written; as trusted after `is_done`."""

@@ -31,15 +31,25 @@ class Kept:
 
     def __init__(self):
         self._volumes: dict[tuple, Volume] = {}
+        self._n_bytes = 0
+
+    def n_bytes_held(self) -> int:
+        return self._n_bytes
 
     def prepare(self, task: Task, case_id: str, sample: Sample, rows: np.ndarray, spec: InputSpec) -> Volume:
         """`prepare`, or what it gave before."""
-        key = task.fingerprint, case_id, sample.hash, spec.channels, spec.normalisation, spec.spacing
-        volume = self._volumes.pop(key, None) or prepare(task, case_id, sample, rows, spec)
-        if volume.n_bytes <= self.MOST:
+        spacing = None if spec.spacing is None else tuple(spec.spacing)
+        key = task.name, task.fingerprint, case_id, sample.hash, spec.channels, spec.normalisation, spacing
+        volume = self._volumes.pop(key, None)
+        if volume is not None:
             self._volumes[key] = volume  # the last of all
-            while sum(kept.n_bytes for kept in self._volumes.values()) > self.MOST:
-                del self._volumes[next(iter(self._volumes))]
+            return volume
+        volume = prepare(task, case_id, sample, rows, spec)
+        if volume.n_bytes <= self.MOST:
+            self._volumes[key] = volume
+            self._n_bytes += volume.n_bytes
+            while self._n_bytes > self.MOST:
+                self._n_bytes -= self._volumes.pop(next(iter(self._volumes))).n_bytes
         return volume
 
 

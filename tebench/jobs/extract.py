@@ -37,7 +37,10 @@ def read_pairs(world: World, pairs: list[tuple]) -> dict[tuple[str, str], Path]:
     """Feature folder of every (task, encoder, sample or what gives it), each task read in its own window."""
     found = {}
     # Tasks of one window together, so that workers share one queue and one bar wherever they can.
-    for window in dict.fromkeys(world.window_of(task.name) for task, _, _ in pairs):
+    each = list(dict.fromkeys(world.window_of(task.name) for task, _, _ in pairs))
+    if len(each) > 1:  # all samples first: one that cannot be drawn is known before the first window's hours
+        pairs = [(task, encoder, sample() if callable(sample) else sample) for task, encoder, sample in pairs]
+    for window in each:
         mine = [pair for pair in pairs if world.window_of(pair[0].name) == window]
         folders = extract_all(
             mine,

@@ -2,6 +2,10 @@
 
 import dataclasses
 import functools
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import extraction_fakes as fakes
 import numpy as np
@@ -11,6 +15,7 @@ from tebench.features import cache, grid, parallel, partial, tensors
 from tebench.features.extraction import extract
 from tebench.features.partial import PartialFeatures
 from tebench.features.volumes import Kept
+from tebench.meter import Meter
 from tebench.workers import pool
 
 SECONDS = {"total": 2.0, "forward": 1.0}
@@ -76,7 +81,7 @@ def test_volumes_are_prepared_once_for_encoders_that_read_alike(monkeypatch):
     for _ in range(2):
         for case in range(3):
             kept.prepare(task, f"case{case}", sample, np.flatnonzero(sample.case == case), spec)
-    assert len(kept._volumes) == 2
+    assert len(kept._volumes) == 2 and kept.n_bytes_held() == sum(v.n_bytes for v in kept._volumes.values())
     monkeypatch.setattr(Kept, "MOST", first.n_bytes - 1)
     assert Kept().prepare(task, "case1", sample, rows, spec).n_bytes == first.n_bytes
 
@@ -142,3 +147,54 @@ def test_what_a_worker_prints_is_not_lost_at_its_end(capfd, monkeypatch):
     with pool(1) as executor:
         executor.submit(print, "said at the end", end="").result()
     assert "said at the end" in capfd.readouterr().out
+
+
+def test_all_workers_start_at_once():
+    with parallel.Workers(3) as workers:
+        assert len(workers._executor._processes) == 3
+
+
+def test_an_unknown_option_is_refused_though_all_folders_are_there(tmp_path):
+    jobs = pairs()
+    grid.extract_all(jobs, cache=tmp_path, workers=1, progress=False)
+    with pytest.raises(TypeError, match="overlapp"):
+        grid.extract_all(jobs, cache=tmp_path, workers=2, progress=False, overlapp=0.5)
+
+
+def test_a_spacing_given_as_a_list_is_read(tmp_path):
+    task, encoder = fakes.make_task(1), fakes.ConvEncoder()
+    encoder.spec = dataclasses.replace(encoder.spec, spacing=[2.0, 2.0, 2.0])
+    folder = extract(task, encoder, fakes.make_sample(task), cache=tmp_path, progress=False)
+    assert cache.manifest(folder)["rows"] == 50
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {here!r})
+import extraction_fakes as fakes
+from tebench.features.grid import extract_all
+if __name__ == "__main__":
+    class Mine(fakes.ConvEncoder):
+        pass
+    task = fakes.make_task(1)
+    jobs = [(task, Mine(f"mine{{seed}}", seed), fakes.make_sample(task)) for seed in (0, 1)]
+    extract_all(jobs, cache={cache!r}, workers=2, progress=False)
+"""
+
+
+def test_what_a_worker_cannot_unpickle_is_said(tmp_path):
+    """Found: leaving out the interpreter's end left out the traceback too."""
+    program = tmp_path / "run.py"
+    program.write_text(PROGRAM.format(here=str(Path(__file__).parent), cache=str(tmp_path / "cache")))
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0 and "Can't get attribute 'Mine'" in done.stderr
+
+
+def test_the_peak_does_not_count_what_is_held_for_later():
+    """Found: of two equal networks the second needed less, since its volumes were there."""
+    held = []
+    with Meter() as counted, Meter(aside=lambda: sum(map(len, held))) as meter:
+        held.append(np.zeros(2**27, np.uint8))
+        held[0][:] = 1  # only now resident
+        time.sleep(0.05)
+    assert meter.peak_mb < 64 < 120 < counted.peak_mb
