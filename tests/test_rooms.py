@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FACE, JOBS = "tebench", "tebench.cli.jobs"
-ELSEWHERE = {"baselines": "metrics"}  # folder of the checkout beside tebench/ -> its room
+# Folders beside tebench/ in the checkout that are packages inside it -> their room; None: data, which any room may read.
+ELSEWHERE = {"baselines": "metrics", "conf": None}
 
 
 def rooms_on_the_map(root: Path) -> dict[str, str]:
