@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FACE, JOBS = "tebench", "tebench.cli.jobs"
-# Folders beside tebench/ in the checkout that are packages inside it -> their room; None: data, which any room may read.
+# Folders of the checkout that become packages inside tebench -> their room; None: data, which any room may read.
 ELSEWHERE = {"baselines": "metrics", "conf": None}
 
 
@@ -48,6 +48,7 @@ def imports_of(name: str, path: Path, modules: dict[str, Path]) -> list[tuple[st
         for node in ast.walk(tree)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False)
     }
+    dotted = {module for module in modules if "." in module}
     found = []
 
     def add(target: str, line: int) -> None:
@@ -79,9 +80,8 @@ def imports_of(name: str, path: Path, modules: dict[str, Path]) -> list[tuple[st
                 and second.value == "."
             ):
                 add_all(name, node.lineno)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            if "." in node.value and node.value in modules:
-                found.append((node.value, node.lineno))
+        elif isinstance(node, ast.Constant) and id(node) not in docstrings and node.value in dotted:
+            found.append((node.value, node.lineno))
     return [(target, line) for target, line in found if target != name]
 
 

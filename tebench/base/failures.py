@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "failed-"
 # By name: importing torch to recognise its error would cost more than all else here.
-_TRANSIENT_NAMES = {"OSError", "MemoryError", "AssetError", "CacheError", "OutOfMemoryError", "BrokenProcessPool"}
+_TRANSIENT_NAMES = {"OSError", "MemoryError", "AssetError", "CacheError", "OutOfMemoryError", "WorkerKilledError"}
 
 
 class FailedBeforeError(TebenchError):
