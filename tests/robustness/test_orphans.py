@@ -95,7 +95,7 @@ def test_a_killed_scoring_worker_is_said_in_words(tmp_path):
     program.write_text(PROGRAM.format(features=features, plugin=str(plugin), root=str(tmp_path / "root")))
     done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "TebenchError: a worker process was killed, perhaps for lack of memory" in done.stderr
+    assert "WorkerKilledError: a worker process was killed, perhaps for lack of memory" in done.stderr
 
 
 def test_a_process_of_joblib_ends_with_its_launcher(tmp_path):
