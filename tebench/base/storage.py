@@ -135,9 +135,7 @@ def unseal(found, path: Path) -> dict:
         content = {name: value for name, value in found.items() if name != "checksum"}
         if found.get("checksum") == hash_json(content):
             return content
-    raise CacheError(
-        f"{path} was altered after it was written, or carries no checksum. Delete it to have it made again."
-    )
+    raise CacheError(f"{path} was altered after it was written, or carries no checksum. Delete it to regenerate it.")
 
 
 def write_sealed(path: Path, content: dict, *, lasting: bool = True) -> None:
