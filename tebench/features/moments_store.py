@@ -87,20 +87,18 @@ def _write(path: Path, moments: Moments, seconds: float) -> None:
         "name": path.stem, "seconds": seconds,
         "tensors": {name: storage.hash_array(array) for name, array in arrays.items()},
     }  # fmt: skip
-    facts["checksum"] = storage.hash_json(facts)
     streams = {name: tensors.Stream.of(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with storage.atomic_path(path) as temporary:
-        tensors.write(temporary, streams, {"moments": storage.canonical_json(facts)}, hashed=False)
+        tensors.write(temporary, streams, {"moments": storage.canonical_json(storage.seal(facts))}, hashed=False)
 
 
 def _read(path: Path, gather, labels) -> tuple[Moments, float]:
     found, metadata = tensors.read(path)
     try:
-        facts = json.loads(metadata["moments"])
-        checksum = facts.pop("checksum")
+        facts = storage.unseal(json.loads(metadata["moments"]), path)
         arrays = {name: np.array(array) for name, array in found.items()}
         hashes = {name: storage.hash_array(array) for name, array in arrays.items()}
-        if checksum != storage.hash_json(facts) or hashes != facts["tensors"]:
+        if hashes != facts["tensors"]:
             raise CacheError(f"{path} was altered after it was written.")
         if facts["name"] != path.stem:
             raise CacheError(f"{path} is foreign: it was written as {facts['name']}.")

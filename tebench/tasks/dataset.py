@@ -198,7 +198,7 @@ def _remembered(layout: Layout, chosen: list[Files], cache: Path | None) -> dict
     if not path.exists():
         return None
     try:
-        found = storage.read_signed(path)
+        found = storage.read_sealed(path).get("cases", {})
     except CacheError as error:
         log.warning("%s The data set is checked again.", error)
         return None
@@ -211,5 +211,5 @@ def _remember(layout: Layout, chosen: list[Files], cache: Path | None) -> dict:
         files.id: [[path.stat().st_size, storage.sha256_file(path)] for path in (*files.images, files.label)]
         for files in chosen
     }
-    storage.write_signed(_stamp(layout, chosen, cache), hashes)
+    storage.write_sealed(_stamp(layout, chosen, cache), {"cases": hashes})
     return hashes

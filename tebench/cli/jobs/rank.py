@@ -164,7 +164,7 @@ def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recip
         n, share = budget.fit(cost, len(order), left)
         plan = {"cases": n, "share": share, "estimate": cost.seconds(n, share)}
         plan["full"] = cost.seconds(len(order), 1.0) + time.monotonic() - begin
-        storage.write_signed(path, plan)
+        storage.write_sealed(path, plan)
     n, share = plan["cases"], plan["share"]
     notes = []
     if n < len(order) or share < 1:
@@ -182,7 +182,7 @@ def _plan(path: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        return storage.read_signed(path)
+        return storage.read_sealed(path)
     except CacheError as error:
         log.warning("%s The pilot is run again.", error)
         return None
