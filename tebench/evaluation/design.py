@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 
 @dataclass(frozen=True)

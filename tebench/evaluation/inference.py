@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.design import Design
 from tebench.evaluation.evaluate import prepare
 from tebench.evaluation.exchange import DRAWS, orders

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 ALPHA = 0.05
 CERTAIN = 0.999  # confidence in the side of ALPHA on which a drawn p falls

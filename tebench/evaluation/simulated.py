@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.design import Design
 
 SHAPE_PARTS = ("none", "own", "right")

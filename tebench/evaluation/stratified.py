@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.correlation import weighted_tau_many
 
 CHUNK = 8192  # orders at once: a few hundred pairs each, tens of MB

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.correlation import weighted_tau
 from tebench.evaluation.design import Design
 from tebench.evaluation.exchange import orders

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.correlation import weighted_tau_many
 from tebench.evaluation.design import Design
 from tebench.evaluation.inference import COLUMNS, Table, infer, table
