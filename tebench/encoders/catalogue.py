@@ -246,13 +246,20 @@ def facts(name: str) -> EncoderFacts:
     return (_other(name) or entry(name)).facts
 
 
-def design(names) -> dict[str, tuple[str, str]]:
-    """Encoder -> (shape, family): what tests within shapes and over families need; an unknown name stands alone."""
+def design(names) -> dict[str, tuple[str, str, float | None]]:
+    """Encoder -> (shape, family, dose), as tests within shapes and over families need them.
+
+    An encoder that is known by its rows only stands alone, in the shape "unknown".
+    """
     found = {}
     for name in names:
         known = name in ENTRIES or name in plugins.names() or checkpoints.path_of(name) is not None
-        found[name] = (facts(name).stratum, facts(name).kin) if known else ("unknown", name)
+        found[name] = _design_of(facts(name)) if known else ("unknown", name, None)
     return found
+
+
+def _design_of(known: EncoderFacts) -> tuple[str, str, float | None]:
+    return known.stratum, known.kin, known.dose
 
 
 def declared(manifest_facts: dict) -> dict:

@@ -28,7 +28,8 @@ class FeatureView:
         """(score, value per stage) of a `Request`: the plain mean over the stages of its policy."""
         metric, parameters = request.metric, request.parameters
         if metric.reads == "facts":
-            return check_value(metric, metric.function({**facts, "task": self.task}, **parameters), None), {}
+            known = {**facts, "task": self.task, "n_foreground": len(self.features.sample.classes) - 1}
+            return check_value(metric, metric.function(known, **parameters), None), {}
         sample = self.features.sample
         rows, patches = self._rows(metric), None
         if metric.reads == "patches":

@@ -109,18 +109,20 @@ def test_the_catalogue_is_light_to_import():
 def test_shape_and_family_of_every_encoder():
     entries = {name: catalogue.entry(name) for name in catalogue.names()}
     design = catalogue.design(entries)
-    assert all(design[name] == (entry.shape.name, entry.facts.family) for name, entry in entries.items())
+    assert all(
+        design[name] == (entry.shape.name, entry.facts.family, entry.facts.dose) for name, entry in entries.items()
+    )
     shapes = {}
-    for shape, family in design.values():
+    for shape, family, _ in design.values():
         shapes.setdefault(family, set()).add(shape)
     assert all(family and len(found) == 1 for family, found in shapes.items())  # families are nested in shapes
     # What weights are made from is a relative, and only that.
     for entry in entries.values():
         for end in entry.ends:
             assert not end or design[end][1] == entry.facts.family
-    assert design["ssl_mae"] == design["ssl_mae_short"] != design["ssl_genesis"]
+    assert design["ssl_mae"][1] == design["ssl_mae_short"][1] != design["ssl_genesis"][1]
     assert design["deepbet"][1] != design["deepbet_bbox"][1] != design["deepbet_bbox_random"][1]
-    assert catalogue.design(["elsewhere"]) == {"elsewhere": ("unknown", "elsewhere")}
+    assert catalogue.design(["elsewhere"]) == {"elsewhere": ("unknown", "elsewhere", None)}
 
 
 def test_dose_is_the_share_of_the_whole_pretraining():

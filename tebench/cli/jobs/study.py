@@ -15,7 +15,7 @@ from tebench.metrics.registry import get, load_plugins
 
 def run(config: dict) -> None:
     """Check everything that can be checked before computing, then run the study that job.study names."""
-    studies = {"stages": _stages, "voxels": _voxels}
+    studies = {"stages": _stages, "voxels": _voxels, "inference": _inference}
     if config["job"]["study"] not in studies:
         raise unknown_name("study", str(config["job"]["study"]), studies)
     load_plugins(config["plugins"])
@@ -95,6 +95,26 @@ def _voxels(config: dict, world: World, truth, folder: Path) -> str:
     storage.write_text(folder / "voxels.md", text)
     style.save(voxels_page.figure(table, recipe, titles, world.encoders), folder, "voxels")
     return f"{folder / 'voxels.md'}: {len(metrics)} metrics at {len(sizes)} sizes, {job['draws']} draws each"
+
+
+def _inference(config: dict, world: World, truth, folder: Path) -> str:
+    import numpy as np
+
+    from tebench.encoders import catalogue
+    from tebench.evaluation.design import Design
+    from tebench.reporting import formats
+    from tebench.research.studies import inference, inference_page
+    from tebench.tasks import catalogue as tasks
+
+    design = Design.of(world.encoders, catalogue.design(world.encoders))
+    designs = {world.pool: design, "larger": inference.larger()}
+    few = np.array([tasks.load(name).n_foreground <= 2 for name in world.tasks])
+    found = inference.study(designs, few, n_pools=config["job"]["pools"], seed=world.seed, progress=world.progress)
+    texts = {world.pool: f"Pool {world.pool}: {design.text()}", "larger": f"To plan for: {designs['larger'].text()}"}
+    text = inference_page.page(found, texts, len(few), int(few.sum()), command=_command())
+    storage.write_text(folder / "inference.csv", formats.csv_text(found))
+    storage.write_text(folder / "inference.md", text)
+    return f"{folder / 'inference.md'}: {config['job']['pools']} simulated pools a line"
 
 
 def _command() -> str:

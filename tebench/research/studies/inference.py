@@ -17,7 +17,7 @@ from tebench.evaluation.two_level import two_level
 METRICS = 40
 DRAWS = 2000  # orders a simulated pool
 BOOT = 300
-INTERVALS = 2  # metrics a pool whose intervals are made, the first and one that knows nothing
+FEW = 4  # scores a pool for which tau_w and intervals are tested
 SIZE = {
     "neither shapes nor families": World(),
     "families": World(family=0.6),
@@ -26,10 +26,18 @@ SIZE = {
     "the right order of shapes, families": World(shape="right", family=0.6),
 }
 POWER = {f"correlation {r:g} inside shapes": World(shape="right", family=0.6, strength=r) for r in (0.3, 0.5, 0.7, 0.9)}
-TESTS = (
-    "tau_w, anyone", "tau_w, shape", "tau_within, shape", "tau_within, family", "any of all, shape", "any of all, family",
-    "star", "tau_w outside two-level", "tau_within outside two-level",
-)  # fmt: skip
+TESTS = {
+    "tau_w, anyone": "tau_w, any two encoders exchanged",
+    "tau_w, shape": "tau_w, encoders of one shape exchanged",
+    "tau_within, shape": "tau_within, encoders of one shape exchanged",
+    "tau_within, family": "tau_within, families of one shape exchanged",
+    "tau_w, two-level": "tau_w, 0 outside its two-level interval",
+    "tau_within, two-level": "tau_within, 0 outside its two-level interval",
+    "any, shape": "any useless metric among all, encoders of one shape exchanged",
+    "any, family": "any useless metric among all, families of one shape exchanged",
+    "star": "a star for this metric",
+    "false star": "a star for any useless metric",
+}
 
 
 def larger(n_shapes: int = 5, n_families: int = 8) -> Design:
@@ -42,47 +50,60 @@ def simulate(
     design: Design, world: World, few: np.ndarray, *, n_pools: int, n_metrics: int = METRICS, n_draws: int = DRAWS,
     n_boot: int = BOOT, seed: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
-    """One row a simulated pool: how each of TESTS came out for the first score, and tau of it.
+    """One row a simulated pool: for each of TESTS the share of its scores for which the test rejects at .05.
 
-    "any of all": whether any of the scores that know nothing has an adjusted p below .05 (the family-wise error).
-    Tests of one score are two-sided; "star" needs tau_within above 0 too. With no strength the first score knows
-    nothing either and enters "any of all".
+    With no strength every score knows nothing: the tests of one metric are averaged over all scores (of tau_w, and of
+    intervals, over the first few), which makes the size precise. With strength they are those of the first score.
     """
     if n_pools < 1:
         raise InputError(f"n_pools must be at least 1, got {n_pools}.")
     strata, whole = design.rows_of_shape(), [np.arange(len(design))]
     groups = {kind: orders(design, kind, n_draws=n_draws, seed=seed) for kind in ("all", "shape", "family")}
-    idle = slice(1 if world.strength else 0, None)
+    few_scores = 1 if world.strength else FEW
+    judged = slice(0, 1) if world.strength else slice(None)
+    useless = slice(1 if world.strength else 0, None)
     rows = []
     for pool in range(n_pools):
         scores, dice = world.draw(design, n_metrics, few, np.random.default_rng([seed, pool]))
         inside = stratified_tau(scores, dice, strata).mean(1)
-        plain = stratified_tau(scores, dice, whole).mean(1)
-        row = {"tau_within": inside[0], "tau_w": plain[0]}
-        for name, kind, value, parts in (
-            ("tau_w, anyone", "all", plain[:1], whole), ("tau_w, shape", "shape", plain[:1], whole),
-            ("shape", "shape", inside, strata), ("family", "family", inside, strata),
-        ):  # fmt: skip
-            group = groups[kind]
-            null = permuted_means(scores[: len(value)], dice, group.orders, parts)
-            found = max_t(value, null, exact=group.exact)
-            if name.startswith("tau_w"):
-                row[name] = found.p[0] < ALPHA
-                continue
-            row[f"tau_within, {name}"] = found.p[0] < ALPHA
-            row[f"any of all, {name}"] = bool((found.p_max[idle] < ALPHA).any())
-            if name == "family":
-                row["star"] = starred(inside[0], found, 0)
-        chosen = scores[[0, -1]][:INTERVALS]
+        plain = stratified_tau(scores[:few_scores], dice, whole).mean(1)
+        row = {"seen tau_within": inside[0], "seen tau_w": plain[0]}
+        for name, kind in (("anyone", "all"), ("shape", "shape")):
+            null = permuted_means(scores[:few_scores], dice, groups[kind].orders, whole)
+            row[f"tau_w, {name}"] = _share(max_t(plain, null, exact=groups[kind].exact).p)
+        for kind in ("shape", "family"):
+            null = permuted_means(scores, dice, groups[kind].orders, strata)
+            found = max_t(inside, null, exact=groups[kind].exact)
+            row[f"tau_within, {kind}"] = _share(found.p[judged])
+            row[f"any, {kind}"] = float((found.p_max[useless] < ALPHA).any())
+        stars = [starred(value, found, m) for m, value in enumerate(inside)]
+        row |= {"star": float(np.mean(stars[judged])), "false star": float(any(stars[useless]))}
         for name, within in (("tau_w", False), ("tau_within", True)):
-            low, high = two_level(chosen, dice, design, within=within, n_draws=n_boot, seed=pool)
-            row[f"{name} outside two-level"] = bool(low[0] > 0 or high[0] < 0)
+            low, high = two_level(scores[:few_scores], dice, design, within=within, n_draws=n_boot, seed=pool)
+            row[f"{name}, two-level"] = float(np.mean((low > 0) | (high < 0)))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
+def _share(p) -> float:
+    return float((p < ALPHA).mean())
+
+
 def rates(found: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Test -> (share of pools in which it rejects, standard error of that share over pools)."""
-    n = len(found)
-    share = {name: float(found[name].mean()) for name in TESTS}
-    return {name: (value, float(np.sqrt(value * (1 - value) / n))) for name, value in share.items()}
+    """Test -> (rate of rejection, its standard error over pools)."""
+    return {name: (found[name].mean(), found[name].std(ddof=1) / np.sqrt(len(found))) for name in TESTS}
+
+
+def study(designs: dict[str, Design], few: np.ndarray, *, n_pools: int, seed: int = 0, progress: bool = False):
+    """Rows (design, case, kind of case, test, rate, error, mean tau_within, mean tau_w, pools) of all simulations."""
+    from tqdm import tqdm
+
+    rows = []
+    cases = [(kind, name, world) for kind, group in (("size", SIZE), ("power", POWER)) for name, world in group.items()]
+    runs = [(label, design, *case) for label, design in designs.items() for case in cases]
+    for label, design, kind, name, world in tqdm(runs, "simulated pools", disable=not progress):
+        found = simulate(design, world, few, n_pools=n_pools, seed=seed)
+        seen = found[["seen tau_within", "seen tau_w"]].mean()
+        rows += [(label, kind, name, test, rate, error, *seen, n_pools) for test, (rate, error) in rates(found).items()]
+    columns = ["design", "kind", "case", "test", "rate", "error", "tau_within", "tau_w", "pools"]
+    return pd.DataFrame(rows, columns=columns)
