@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-import tebench.metrics.moments
 from tebench.base import storage
 from tebench.base.errors import CacheError
 from tebench.features import tensors
 from tebench.features.cache import file_name
 from tebench.features.sample import FeatureSet
+from tebench.metrics import moments as forming
 from tebench.metrics.moments import Moments, Spectrum
 from tebench.runtime import meter
 
@@ -51,7 +51,7 @@ class _Later:
 
 @functools.cache
 def _code_hash() -> str:
-    return storage.sha256_file(Path(tebench.metrics.moments.__file__))
+    return storage.sha256_file(Path(forming.__file__))
 
 
 def path_for(folder: Path, features: FeatureSet, stage: str, rows: np.ndarray, labels: np.ndarray) -> Path:

@@ -15,12 +15,12 @@ from tebench.evaluation.stratified import permuted_means, stratified_tau
 from tebench.evaluation.two_level import two_level
 
 METRICS = 40
-DRAWS = 2000  # orders a simulated pool
-BOOT = 300
-FEW = 4  # scores a pool for which tau_w and intervals are tested
+DRAWS = 1000  # orders a simulated pool
+BOOT = 200
+FEW = 3  # scores a pool for which tau_w and intervals are tested
+# What a score has of shapes changes tests of tau_w only: tau_within is the same number with and without it.
 SIZE = {
     "neither shapes nor families": World(),
-    "families": World(family=0.6),
     "a gate of its own, no families": World(shape="own"),
     "a gate of its own, families": World(shape="own", family=0.6),
     "the right order of shapes, families": World(shape="right", family=0.6),
