@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError, unknown_name
+from tebench.base.errors import InputError, unknown_name
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.correlation import is_constant, weighted_tau
 from tebench.evaluation.dice_table import DiceTable

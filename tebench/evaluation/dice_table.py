@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError, unknown_name
+from tebench.base.errors import InputError, unknown_name
 from tebench.evaluation import groundtruth
 from tebench.evaluation.correlation import is_constant, tied_pairs
 

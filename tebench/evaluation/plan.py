@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, rankdata
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation import power
 from tebench.evaluation.correlation import weighted_tau_many
 from tebench.evaluation.power import Simulation, Worlds, check

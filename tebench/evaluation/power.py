@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, norm
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.compare import midranks, swap_test, swaps
 from tebench.evaluation.correlation import weighted_tau_many
 from tebench.evaluation.oracle import proportion
