@@ -32,10 +32,13 @@ class Chance:
         return float(low), float(high)
 
     def p(self, tau: float, order: str) -> float:
-        """Chance that such an order reaches tau or more (one-sided: papers claim to be better than chance)."""
+        """Chance that such an order reaches tau or more (one-sided: papers claim to be better than chance).
+
+        At least one in the number of orders: a published tau is rounded, and some order has to make it.
+        """
         values = getattr(self, order) if order in ORDERS else self.tasks[order]
         extra = 0 if self.exact and order != "own" else 1
-        return float((np.sum(values >= tau - 1e-9) + extra) / (len(values) + extra))
+        return float(max(np.sum(values >= tau - 1e-9) + extra, 1) / (len(values) + extra))
 
 
 def chance(table: DiceTable, *, n_draws: int = 20_000, seed: int = 0) -> Chance:

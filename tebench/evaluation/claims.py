@@ -13,13 +13,16 @@ from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.correlation import is_constant, weighted_tau
 from tebench.evaluation.dice_table import DiceTable
 
-LAYOUTS = "metric,tau_w[,task][,source] (task empty or 'mean': over the judged tasks) or metric,encoder,task,score[,direction]"
+LAYOUTS = (
+    "metric,tau_w[,task][,source] (task empty or 'mean': over the judged tasks) or "
+    "metric,encoder,task,score[,direction] (direction up or down)"
+)
 ROUNDING = 0.006  # a mean of published taus of two or three decimals may differ from the published mean by so much
 
 
 @dataclass(frozen=True)
 class Claims:
-    """taus: metric, task (a judged task or "mean"), tau_w. scores: metric -> (K, T), oriented up, where they are known."""
+    """taus: metric, task (a judged task or "mean"), tau_w. scores: metric -> (K, T), oriented up, where known."""
 
     taus: pd.DataFrame
     scores: dict[str, np.ndarray]

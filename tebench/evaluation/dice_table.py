@@ -195,7 +195,7 @@ def _plain(frame, path, unit) -> tuple[pd.DataFrame, list[str]]:
 def _percent(column, encoders, tasks, path) -> pd.Series:
     values = pd.to_numeric(column, errors="coerce")
     if (bad := ~((values >= 0) & (values <= 100))).any():
-        cells = [f"{e} x {t} = {v}" for e, t, v in zip(encoders[bad], tasks[bad], column[bad], strict=True)]
+        cells = [f"{e} x {t} = {v or 'empty'}" for e, t, v in zip(encoders[bad], tasks[bad], column[bad], strict=True)]
         raise InputError(f"{path}: percent must be a number from 0 to 100: {'; '.join(cells[:12])}.")
     return values / 100
 

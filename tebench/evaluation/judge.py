@@ -156,10 +156,8 @@ def worlds(table: DiceTable, run: float | dict[str, float], settings: Settings) 
     mean = 100 * table.mean()
     seeds = np.array([table.n_seeds[task] for task in table.judged])
     sd = np.array([run[task] if isinstance(run, dict) else run for task in table.judged]) / np.sqrt(seeds)
-    true = np.column_stack(
-        [column.mean() + shrinkage(column, noise) * (column - column.mean()) for column, noise in zip(mean.T, sd, strict=True)]
-    )  # fmt: skip
-    return power.of_table(true, sd, n_draws=settings.draws, seed=settings.seed)
+    true = [dice.mean() + shrinkage(dice, noise) * (dice - dice.mean()) for dice, noise in zip(mean.T, sd, strict=True)]
+    return power.of_table(np.column_stack(true), sd, n_draws=settings.draws, seed=settings.seed)
 
 
 def noises(table: DiceTable, settings: Settings) -> dict[str, float | dict[str, float]]:
@@ -171,7 +169,7 @@ def noises(table: DiceTable, settings: Settings) -> dict[str, float | dict[str, 
 
 
 def differences(table: DiceTable, settings: Settings) -> pd.DataFrame:
-    """What can be told of two equally good metrics at `settings.level`: fields of `power.Difference`, run_sd, errors."""
+    """What can be told of two equally good metrics at `settings.level`: run_sd, errors, `power.Difference`'s fields."""
     rows = []
     for words, simulation in _simulations(table, settings):
         found = simulation.difference(settings.level, 0.0, alpha=settings.alpha, power=settings.power)

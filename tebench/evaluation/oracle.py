@@ -13,7 +13,7 @@ from tebench.evaluation.correlation import weighted_tau_many
 from tebench.evaluation.dice_table import DiceTable
 
 TRUTHS = {
-    "as published": "the published means are taken for the truth; they contain the noise already, so this is optimistic",
+    "as published": "the published means are taken for the truth; they hold the noise already, so this is optimistic",
     "deflated": "deviations from the task's mean are shrunk until, with the noise, they have the published spread",
 }
 Z = 1.959963984540054
@@ -72,8 +72,8 @@ def ceilings(table: DiceTable, sds: Iterable, *, targets=(), n_draws: int = 4000
             margin = Z * mean.std(ddof=1) / math.sqrt(n_draws)
             low, high = np.quantile(mean, [0.025, 0.975])
             row = {
-                "truth": truth, "sd": points, "measured": measured, "tau_w": mean.mean(), "mc_low": mean.mean() - margin,
-                "mc_high": mean.mean() + margin, "low": low, "high": high,
+                "truth": truth, "sd": points, "measured": measured, "tau_w": mean.mean(),
+                "mc_low": mean.mean() - margin, "mc_high": mean.mean() + margin, "low": low, "high": high,
                 "flat": _flat(table, sd) if truth == "deflated" else 0,
             }  # fmt: skip
             for target in targets:

@@ -94,21 +94,29 @@ class Simulation:
         """Scores (B, T, K) of a metric at `level`."""
         return _scores(worlds, self.draw(worlds, stream), self.noise(level))
 
-    def difference(self, level: float, gap: float, *, alpha: float = 0.05, power: float = 0.8) -> Difference:
-        """Two metrics with independent errors at level and level + gap; at gap 0 the power is alpha up to simulation."""
+    def difference(
+        self, level: float, gap: float, *, alpha: float = 0.05, power: float = 0.8, on: Worlds | None = None
+    ) -> Difference:  # fmt: skip
+        """Two metrics with independent errors at level and level + gap; at gap 0 power is alpha up to simulation.
+
+        on: other worlds in which these metrics, with their noise, are judged (more seeds, say); level and gap stay those
+        of the simulation's own worlds, and `top` is that of `on`.
+        """
         check(level, gap, self.errors, alpha, power)
+        worlds = on or self.worlds
+        top = self.top if on is None else float(perfect(on).mean())
         if level > self.top:
-            return Difference(level, gap, self.top, *[math.nan] * 9)
-        tau = [mean_tau(self.worlds, self.metric(self.worlds, level, stream)) for stream in (1, 2)]
+            return Difference(level, gap, top, *[math.nan] * 9)
+        tau = [mean_tau(worlds, self.metric(worlds, level, stream)) for stream in (1, 2)]
         n = len(tau[0])
         sd = float((tau[0] - tau[1]).std(ddof=1))
         low, high = (sd * math.sqrt((n - 1) / float(chi2.ppf(q, n - 1))) for q in (0.975, 0.025))
         factor = norm.ppf(1 - alpha / 2) + norm.ppf(power)
         shown = (math.nan, math.nan, math.nan)
         if level + gap <= self.top:
-            better = mean_tau(self.worlds, self.metric(self.worlds, level + gap, 3))
+            better = mean_tau(worlds, self.metric(worlds, level + gap, 3))
             shown = proportion(int((np.abs(better - tau[0]) > norm.ppf(1 - alpha / 2) * sd).sum()), n)
-        return Difference(level, gap, self.top, sd, low, high, factor * sd, factor * low, factor * high, *shown)
+        return Difference(level, gap, top, sd, low, high, factor * sd, factor * low, factor * high, *shown)
 
     def swap_power(self, level: float, gap: float, *, alpha: float = 0.05, n_sets: int = 300, n_swaps: int = 199):
         """(power, low, high) of the paired encoder-swap test (`compare.swap_test`) on the first n_sets worlds.
@@ -154,6 +162,11 @@ def mean_tau(worlds: Worlds, scores: np.ndarray) -> np.ndarray:
     """(B,) mean tau_w over tasks of scores (B, T, K) against the observed Dice."""
     b, t, k = worlds.observed.shape
     return weighted_tau_many(scores.reshape(-1, k), worlds.observed.reshape(-1, k)).reshape(b, t).mean(1)
+
+
+def perfect(worlds: Worlds) -> np.ndarray:
+    """(B,) mean tau_w of a metric that knows the true Dice; where all are level it guesses."""
+    return mean_tau(worlds, _scores(worlds, errors_of(worlds.observed.shape, 0.0, np.random.default_rng(0)), 0.0))
 
 
 def error_agreement(score: np.ndarray, dice: np.ndarray) -> float:

@@ -20,14 +20,15 @@ def ladder(judgement: Judgement):
         import seaborn as sns
 
         palette = sns.color_palette("colorblind")
-        figure = style.new_figure(7.2, 4.3)
+        figure = style.new_figure(7.6, 4.3)
+        figure.get_layout_engine().set(rect=(0, 0, 0.78, 1))  # names of the levels stand on the right
         axes = figure.subplots()
         low, high = judgement.chance.interval("common")
         axes.axhspan(low, high, color="0.94", lw=0, zorder=0)
         axes.axhline(0, color="0.8", lw=0.7, zorder=0)
         for colour, truth, dash in ((palette[0], "as published", "-"), (palette[1], "deflated", (0, (5, 2)))):
             rows = frame[frame["truth"] == truth].sort_values("sd")
-            axes.fill_between(rows["sd"], rows["low"], rows["high"], color=colour, alpha=0.13, lw=0, zorder=1)
+            axes.fill_between(rows["sd"], rows["low"], rows["high"], color=colour, alpha=0.12, lw=0, zorder=1)
             words = "published means as truth" if truth == "as published" else "noise taken out of the means"
             axes.plot(rows["sd"], rows["tau_w"], color=colour, ls=dash, lw=1.8, zorder=3, label=f"oracle, {words}")
             point = rows[rows["measured"] & np.isclose(rows["sd"], _measured(judgement))]
@@ -45,7 +46,7 @@ def ladder(judgement: Judgement):
         for name, tau in levels:
             line = "-" if name == "static list" else ":"
             axes.axhline(tau, color="0.25", lw=1.1 if name == "static list" else 1.0, ls=line, zorder=2)
-        axes.legend(frameon=False, fontsize=7.5, loc="lower left")
+        axes.legend(frameon=False, fontsize=7.5, loc="upper right")
         labels.settle(figure)
         _names(axes, [*levels, ("chance, 95 %", (low + high) / 2)])
     return figure

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tebench.base.storage import make_folder, write_text
 from tebench.evaluation.judge import Judgement
-from tebench.reporting import formats, judge_figures, judge_words, sections, style
+from tebench.reporting import formats, judge_figures, judge_sections, sections, style
 
 FRAMES = ("spread", "static", "ceilings", "shares", "pairs", "differences", "influence", "claims", "rivals")
 
@@ -14,11 +14,11 @@ FRAMES = ("spread", "static", "ceilings", "shares", "pairs", "differences", "inf
 def write(folder: Path, judgement: Judgement, *, command: str) -> str:
     """Write all files into `folder`; the text for the terminal, with the list of files."""
     folder = make_folder(Path(folder))
-    title, lead = judge_words.title(judgement), judge_words.lead(judgement, command)
-    parts = judge_words.sections(judgement)
+    title, lead = judge_sections.title(judgement), judge_sections.lead(judgement, command)
+    parts = judge_sections.sections(judgement)
     figures = folder / "figures"
-    files = style.save(judge_figures.ladder(judgement), figures, judge_words.LADDER)
-    files += style.save(judge_figures.dice(judgement), figures, judge_words.DICE)
+    files = style.save(judge_figures.ladder(judgement), figures, judge_sections.LADDER)
+    files += style.save(judge_figures.dice(judgement), figures, judge_sections.DICE)
     text = sections.terminal(title, [sections.Section("What was judged", lead), *parts])
     texts = {
         "judge.txt": text,

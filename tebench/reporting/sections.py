@@ -1,4 +1,4 @@
-"""A report as sections of sentences, tables and figures, in the forms that people read: terminal, Markdown, one HTML file.
+"""A report as sections of sentences, tables and figures: for the terminal, as Markdown, as one file of HTML.
 
 Sentences are plain text; `code` stands in backticks and nothing else is markup. Names are data and are escaped.
 """
@@ -168,8 +168,8 @@ def _html_table(table: Table, name: str) -> str:
         for row in table.rows
     )
     return (
-        f'<div class="wide" role="region" aria-label="{_text(name)}" tabindex="0"><table>\n<thead><tr>{head}</tr></thead>'
-        f"\n<tbody>\n{body}\n</tbody>\n</table></div>"
+        f'<div class="wide" role="region" aria-label="{_text(name)}" tabindex="0"><table>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
     )
 
 
