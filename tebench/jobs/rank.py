@@ -95,7 +95,8 @@ def _setting(config: dict, names: list[str]) -> Setting:
 
 
 def _open(config: dict, setting: Setting) -> Task:
-    from tebench.tasks.dataset import choose, open_dataset, read_layout
+    from tebench.tasks.dataset import open_dataset
+    from tebench.tasks.survey import choose, read_layout
 
     job = config["job"]
     if not job["dataset"]:
