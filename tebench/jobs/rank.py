@@ -103,11 +103,14 @@ def _open(config: dict, setting: Setting) -> Task:
         raise InputError(
             "job=rank needs a data set: dataset=FOLDER of nnU-Net raw (imagesTr, labelsTr, dataset.json) or Decathlon."
         )
-    n_cases = len(choose(read_layout(Path(job["dataset"])), job["cases"], job["max_cases"]))
+    n_cases = len(
+        choose(read_layout(Path(job["dataset"]), job["outside"]), job["cases"], job["max_cases"], job["exclude"])
+    )
     with _bar("checking cases", "case", setting.progress, n_cases) as bar:
         task = open_dataset(
-            job["dataset"], cases=job["cases"], max_cases=job["max_cases"], cache=setting.cache / "datasets",
-            on_case=lambda _: bar.update(),
+            job["dataset"], cases=job["cases"], exclude=job["exclude"], max_cases=job["max_cases"],
+            skip_broken=job["skip_broken"], geometry=job["geometry"], outside=job["outside"],
+            cache=setting.cache / "datasets", on_case=lambda _: bar.update(),
         )  # fmt: skip
     return task
 

@@ -43,7 +43,8 @@ def layout(folder: Path, description: dict, outside: bool = True) -> Layout:
                 images, numbered = first_version, numbered + 1
             entries.append((images, place(folder, entry["label"], outside)))
         except InputError as error:
-            problems.append(Problem(str(where), f"training entry {number}: {error}", None, "entries of `training`"))
+            name = f"training[{number}]"  # it has no name of its own to be left out by
+            problems.append(Problem(str(where), f"{name}: {error}", name, "entries of `training`"))
     files = _named(folder, entries)
     kind = "nnU-Net raw, version 1" if numbered else "Decathlon"
     return Layout(
