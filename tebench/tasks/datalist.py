@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks.images import ending_of
 from tebench.tasks.labels import read_labels
 from tebench.tasks.layout import Files, Layout, Problem, channel_names, place, twice

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench import storage
-from tebench.errors import InputError
+from tebench.base import storage
+from tebench.base.errors import InputError
 from tebench.tasks import survey as surveys
 from tebench.tasks.base import IGNORED, Case, Task
 from tebench.tasks.geometry import fit, turned

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks import metaimage
 from tebench.tasks.images import Image, claims, ending_of, stated_spacing
 

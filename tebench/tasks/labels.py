@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 LARGEST = 2**31 - 1
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks.labels import Labels
 
 MOST_JSON = 2**26  # bytes of a dataset.json; the listing of 100,000 cases is below it

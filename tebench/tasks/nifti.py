@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks.geometry import FARTHEST, apart
 from tebench.tasks.images import MOST_PACKED, Image, claims, ending_of, sound
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks.images import PICTURES, ending_of
 from tebench.tasks.labels import read_labels, whole
 from tebench.tasks.layout import Files, Layout, Problem, channel_names, place, twice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks import itk, nifti
 from tebench.tasks.images import NIBABEL, PICTURES, SIMPLEITK, Image, checked, ending_of
 

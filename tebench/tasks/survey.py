@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tebench import storage
-from tebench.errors import CacheError, InputError, unknown_name
+from tebench.base import storage
+from tebench.base.errors import CacheError, InputError, unknown_name
 from tebench.tasks import datalist, nnunet
 from tebench.tasks.images import GEOMETRIES, companions
 from tebench.tasks.labels import Labels

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks.geometry import fit, orientation
 from tebench.tasks.images import Image
 from tebench.tasks.labels import Labels

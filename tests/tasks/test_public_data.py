@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import raw_data as raw
 
-from tebench.errors import InputError, UnknownNameError
+from tebench.base.errors import InputError, UnknownNameError
 from tebench.tasks.dataset import open_dataset
 from tebench.tasks.labels import read_labels, whole
 
@@ -282,8 +282,6 @@ def test_two_forms_of_a_header_that_disagree(folder):
     same(open_dataset(folder, geometry="voxels"), "case_000", raw.image()[None])
     with pytest.raises(InputError, match="geometry must be one of"):
         open_dataset(folder, geometry="itk")
-
-
 
 
 TURNS = {
