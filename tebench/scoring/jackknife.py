@@ -11,7 +11,7 @@ import numpy as np
 
 from tebench.base import storage
 from tebench.base.errors import CacheError, NotApplicable
-from tebench.features.sample import FeatureSet
+from tebench.features.sample import FeatureSet, Sample
 from tebench.scoring.score import POOL_LEVEL, Request, metric_hash
 from tebench.scoring.view import FeatureView
 
@@ -66,7 +66,7 @@ def at_rows(features: FeatureSet, rows: np.ndarray) -> FeatureSet:
 def score_folder(folder: Path, task: str, requests: list[Request]) -> list[dict]:
     """One record a request: scores (R,) on all cases; left_out (R, G) without each group of cases, or None.
 
-    A metric that averages over cases is computed once a case, which gives both; the others are computed anew on
+    A metric that averages over cases is computed once a case that has foreground, which gives both; the others are computed anew on
     the cases that are left, those whose cost grows faster than the voxels for the first draw only: (1, G) then.
     seconds: over all draws, of all cases and of the groups together.
     """
@@ -76,12 +76,13 @@ def score_folder(folder: Path, task: str, requests: list[Request]) -> list[dict]
     features = cache.read(folder, verify=False)
     n_cases = len(features.sample.case_ids)
     groups = case_groups(n_cases)
-    found = {index: _Record(request, n_cases, groups) for index, request in enumerate(requests)}
+    labelled = _with_foreground(features.sample)
+    found = {index: _Record(request, labelled, groups) for index, request in enumerate(requests)}
     for draw, rows in enumerate(draws_of(features.sample)):
         case = features.sample.case[rows]
         views: list[tuple[tuple, np.ndarray]] = [(("all",), rows)]
         views += [(("without", i), rows[~np.isin(case, group)]) for i, group in enumerate(groups)]
-        views += [(("case", i), rows[case == i]) for i in range(n_cases)]
+        views += [(("case", i), rows[case == i]) for i in labelled]
         for key, chosen in views:
             takers = [record for record in found.values() if record.wants(key, draw)]
             if takers:
@@ -91,11 +92,16 @@ def score_folder(folder: Path, task: str, requests: list[Request]) -> list[dict]
     return [record.result() for record in found.values()]
 
 
+def _with_foreground(sample: Sample) -> list[int]:
+    """Cases with a foreground row; of a scan without a lesion a metric within one case has nothing to tell apart."""
+    return np.unique(sample.case[sample.labels > 0]).tolist()
+
+
 class _Record:
     """What one request gives, draw by draw."""
 
-    def __init__(self, request: Request, n_cases: int, groups: list[np.ndarray]):
-        self.request, self.n_cases, self.groups = request, n_cases, groups
+    def __init__(self, request: Request, labelled: list[int], groups: list[np.ndarray]):
+        self.request, self.labelled, self.groups = request, labelled, groups
         self.values: dict[tuple, dict[int, float]] = {}
         self.status, self.reason, self.note, self.seconds = "ok", "", "", 0.0
 
@@ -136,10 +142,13 @@ class _Record:
         if self.status != "ok":
             return row
         if self.request.metric.per_case:
-            cases = np.array([list(self.values["case", i].values()) for i in range(self.n_cases)])  # (cases, draws)
+            cases = np.array([list(self.values["case", i].values()) for i in self.labelled])  # (cases, draws)
             row["scores"] = cases.mean(axis=0).tolist()
-            left = [np.delete(cases, group, axis=0).mean(axis=0) for group in self.groups]
-            row["left_out"] = np.array(left).T.tolist() if left else None
+            kept = [np.flatnonzero(~np.isin(self.labelled, group)) for group in self.groups]
+            if all(len(others) for others in kept):
+                row["left_out"] = np.array([cases[others].mean(axis=0) for others in kept]).T.tolist() if kept else None
+            else:
+                row["reason"] = "no interval over cases: one group holds all cases with foreground"
             return row
         row["scores"] = list(self.values["all",].values())
         if self.request.metric.reads == "facts":
