@@ -66,8 +66,9 @@ def at_rows(features: FeatureSet, rows: np.ndarray) -> FeatureSet:
 def score_folder(folder: Path, task: str, requests: list[Request]) -> list[dict]:
     """One record a request: scores (R,) on all cases; left_out (R, G) without each group of cases, or None.
 
-    A metric that averages over cases is computed once a case that has foreground, which gives both; the others are computed anew on
-    the cases that are left, those whose cost grows faster than the voxels for the first draw only: (1, G) then.
+    A metric that averages over cases is computed once a case that has foreground, which gives both; the others are
+    computed anew on the cases that are left, those whose cost grows faster than the voxels for the first draw only:
+    (1, G) then.
     seconds: over all draws, of all cases and of the groups together.
     """
     from tebench.features import cache
