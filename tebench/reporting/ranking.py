@@ -11,7 +11,8 @@ import pandas as pd
 from tebench.base.storage import write_json, write_text
 from tebench.evaluation import ranking
 from tebench.metrics.registry import get
-from tebench.reporting import ranking_data, style
+from tebench.reporting import style
+from tebench.reporting.document import aligned
 from tebench.reporting.formats import csv_text
 from tebench.reporting.summary import number, p_text
 
@@ -46,8 +47,8 @@ def write(
             *([f"Agreement between metrics (weighted tau over encoders):\n{matrix(agreed, names, titles)}", ""]
               if len(agreed) and agreed["tau_w"].notna().any() else []),
             "Classes (cases that hold them, their voxels, rows and boundary anchors read in all draws):",
-            ranking_data.aligned(classes), "",
-            "What each encoder reads:", ranking_data.aligned(readings.drop(columns=["pre-training"])), "",
+            aligned(classes), "",
+            "What each encoder reads:", aligned(readings.drop(columns=["pre-training"])), "",
             *([*("Not ranked:", *refusals), ""] if refusals else []),
             *([*("Reasons:", *reasons), ""] if reasons else []),
             *LEGEND,

@@ -79,23 +79,3 @@ def few_rows(rows: Mapping[str, Distinct]) -> list[str]:
         for name, found in rows.items()
         if found.few
     ]
-
-
-def aligned(frame: pd.DataFrame) -> str:
-    """A frame as text: numbers to the right, words to the left."""
-    table = [list(frame.columns), *([_cell(value) for value in row] for row in frame.itertuples(index=False))]
-    widths = [max(len(line[index]) for line in table) for index in range(len(frame.columns))]
-    right = [pd.api.types.is_numeric_dtype(frame[column]) and frame[column].dtype != bool for column in frame.columns]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in table
-    )
-
-
-def _cell(value) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, (int, np.integer)) else str(value)

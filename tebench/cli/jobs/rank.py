@@ -13,6 +13,7 @@ import pandas as pd
 from tebench.base import storage
 from tebench.base.errors import CacheError, InputError, NotApplicable, unknown_name
 from tebench.benchmark.spec import cache_folder, leaderboard_folder, recipe_of
+from tebench.cli.bar import bar
 from tebench.features import resampling
 from tebench.features.distinct import Distinct, distinct
 from tebench.features.sampling import Recipe
@@ -172,11 +173,11 @@ def _open(config: dict) -> Task:
     n_cases = len(
         choose(read_layout(Path(job["dataset"]), job["outside"]), job["cases"], job["max_cases"], job["exclude"])
     )
-    with _bar("checking cases", "case", config["progress"], n_cases) as bar:
+    with bar("checking cases", "case", config["progress"], n_cases) as shown:
         task = open_dataset(
             job["dataset"], cases=job["cases"], exclude=job["exclude"], max_cases=job["max_cases"],
             skip_broken=job["skip_broken"], geometry=job["geometry"], outside=job["outside"],
-            cache=cache_folder(config) / "datasets", on_case=lambda _: bar.update(),
+            cache=cache_folder(config) / "datasets", on_case=lambda _: shown.update(),
         )  # fmt: skip
     return task
 
@@ -282,9 +283,9 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
     from tebench.runtime.workers import each
     from tebench.scoring.jackknife import score_kept
 
-    with _bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as bar:
+    with bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as shown:
         sample = joined.load_or_draw(
-            task, recipe, setting.seeds, setting.cache / "samples", on_case=lambda _: bar.update()
+            task, recipe, setting.seeds, setting.cache / "samples", on_case=lambda _: shown.update()
         )
     folders = extract_all(
         [(task, name, sample) for name in encoders], cache=setting.cache / "features", workers=setting.workers,
@@ -380,13 +381,3 @@ def _fused(request: Request, raw: dict, encoders: list[str], n_foreground: int, 
         left_out = None if left is None else left[index].reshape(-1, n_groups)
         fused[name] = Scores(values[index], left_out, "ok", note, seconds[name])
     return fused
-
-
-def _bar(description: str, unit: str, show: bool, total: int | None = None):
-    import sys
-
-    from tqdm import tqdm
-
-    # In a log file a line every 30 s instead of ten a second.
-    interval = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(desc=description, unit=unit, total=total, disable=not show, leave=False, mininterval=interval)
