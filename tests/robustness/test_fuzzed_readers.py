@@ -91,7 +91,7 @@ def test_a_small_archive_that_claims_a_large_volume_is_refused(tmp_path):
 
     import raw_data
 
-    from tebench.tasks.images import read
+    from tebench.tasks.reading import read
 
     raw_data.write(tmp_path / "x.nii", raw_data.image())
     data = bytearray((tmp_path / "x.nii").read_bytes())
