@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from tebench.encoders import catalogue, checkpoints, invesalius
-from tebench.encoders.base import normalise
 from tebench.encoders.checkpoints import describe, open_checkpoint
+from tebench.encoders.normalisation import normalise
 from tebench.errors import InputError
 
 REAL = os.environ.get("TEBENCH_INVESALIUS")

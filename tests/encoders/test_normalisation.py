@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tebench.encoders.base import NORMALISATIONS, nonzero_box, normalise
+from tebench.encoders.normalisation import NORMALISATIONS, nonzero_box, normalise
 from tebench.errors import InputError
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import tebench
-from tebench.encoders.base import InputSpec, normalise
+from tebench.encoders.base import InputSpec
 from tebench.encoders.decoder import RandomDecoder
+from tebench.encoders.normalisation import normalise
 from tebench.errors import InputError
 from tebench.features import cache, windows
 from tebench.features.extraction import extract

@@ -3,7 +3,8 @@ import pytest
 import torch
 from finetuning_fakes import blobs, build_encoder, load_task, quick
 
-from tebench.encoders.base import InputSpec, normalise
+from tebench.encoders.base import InputSpec
+from tebench.encoders.normalisation import normalise
 from tebench.errors import InputError
 from tebench.finetuning.data import Patches, class_weights
 
