@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import Stage
-from tebench.errors import InputError
 
 Step = int | tuple[int, int, int]
 SLOPE = 0.01

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tebench.errors import InputError, unknown_name
+from tebench.base.errors import InputError, unknown_name
 
 EPS = 1e-8  # least deviation or range that is divided by
 # name: (its numbers, where it applies, what it does). Where: "image"; "nonzero" voxels of the channel; the "box" or the

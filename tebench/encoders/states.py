@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tebench.base.errors import InputError
 from tebench.encoders.files.opened import Content
 from tebench.encoders.files.stored import Stored
 from tebench.encoders.weights import compare, is_derived
-from tebench.errors import InputError
 
 # Names that people give the dict of weights, in the order in which they are believed.
 WRAPPERS = (

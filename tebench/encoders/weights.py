@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tebench.base.errors import InputError
 from tebench.encoders.files.stored import FLOATS, Stored
-from tebench.errors import InputError
 
 SHOWN = 3  # of each kind of difference in a message
 # Buffers that a network computes itself, or does not read in evaluation: files of other versions lack or keep them.

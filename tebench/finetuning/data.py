@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import InputSpec
 from tebench.encoders.normalisation import normalise
-from tebench.errors import InputError
 from tebench.finetuning.protocol import Protocol
 from tebench.tasks.base import Task
 

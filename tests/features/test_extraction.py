@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import tebench
+from tebench.base.errors import InputError
 from tebench.encoders.base import InputSpec
 from tebench.encoders.decoder import RandomDecoder
 from tebench.encoders.normalisation import normalise
-from tebench.errors import InputError
 from tebench.features import cache, windows
 from tebench.features.extraction import extract
 from tebench.features.frozen import FrozenNetwork

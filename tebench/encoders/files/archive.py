@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tebench.base.errors import InputError
 from tebench.encoders.files.pickled import Reader
 from tebench.encoders.files.stored import BYTES, Storage
-from tebench.errors import InputError
 
 log = logging.getLogger(__name__)
 

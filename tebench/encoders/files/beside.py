@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 MOST_JSON = 2**22  # bytes
 MOST_YAML = 2**17  # bytes; its parser is slow

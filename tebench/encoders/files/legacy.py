@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tebench.base.errors import InputError
 from tebench.encoders.files.pickled import Reader
 from tebench.encoders.files.stored import BYTES, Storage
-from tebench.errors import InputError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 HEAD = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # what its first pickle is, byte for byte

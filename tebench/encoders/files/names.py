@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tebench.base.errors import InputError
 from tebench.encoders.files.stored import BYTES, Storage, Stored, contiguous
-from tebench.errors import InputError
 
 STORAGES = {
     f"{module}.{name}": dtype

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tebench.base.errors import InputError
 from tebench.encoders.files.archive import Archive
 from tebench.encoders.files.formats import not_weights
 from tebench.encoders.files.legacy import HEAD, Legacy
 from tebench.encoders.files.plain import plain
 from tebench.encoders.files.safe import Safetensors
-from tebench.errors import InputError
 
 
 @dataclass(frozen=True)

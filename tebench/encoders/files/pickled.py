@@ -12,9 +12,9 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tebench.base.errors import InputError
 from tebench.encoders.files import names
 from tebench.encoders.files.names import Named
-from tebench.errors import InputError
 
 MOST_STEPS = 4_000_000  # a file with optimiser state of a large network takes 300,000
 MOST_KEY = 2**60  # of integers as keys of a dict: larger ones can be chosen to collide

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 import unicodedata
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 MOST_VALUES = 1_000_000
 _MOST_INTEGER = 2**63

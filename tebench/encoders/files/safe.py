@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tebench.base.errors import InputError
 from tebench.encoders.files.stored import BYTES, Storage, Stored, contiguous
-from tebench.errors import InputError
 
 MOST_HEADER = 2**22  # bytes: some 40,000 tensors
 DTYPES = {

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 FLOATS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
 BYTES = {

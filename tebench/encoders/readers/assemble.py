@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 import torch
 
-from tebench import storage
+from tebench.base import storage
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.files.opened import Content
 from tebench.encoders.initialisation import without_global_draws

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from tebench.base.errors import InputError, unknown_name
 from tebench.encoders import plainconv, resenc
 from tebench.encoders.dynamic_blocks import Layers
 from tebench.encoders.files.opened import Content
@@ -17,7 +18,6 @@ from tebench.encoders.files.plain import short
 from tebench.encoders.files.stored import FLOATS, Stored
 from tebench.encoders.states import Located, dicts_of, held, locate, prefixes, same_place
 from tebench.encoders.weights import nearest, tensor
-from tebench.errors import InputError, unknown_name
 
 MOST_LAYERS, WIDEST = 1000, 2**16  # of plans, far above any network
 _UNREAD = {  # arguments that the encoder does not depend on

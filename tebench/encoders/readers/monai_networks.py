@@ -19,6 +19,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from tebench.base.errors import InputError, unknown_name
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.bounded import bounded
 from tebench.encoders.dynamic_blocks import divisor_of
@@ -26,11 +27,10 @@ from tebench.encoders.files.opened import Content
 from tebench.encoders.files.plain import short
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.network import Encoder
-from tebench.encoders.reading import Reading
 from tebench.encoders.readers.assemble import assemble
 from tebench.encoders.readers.statement import Statement
+from tebench.encoders.reading import Reading
 from tebench.encoders.states import Located, locate
-from tebench.errors import InputError, unknown_name
 
 VERSION = "monai/1"  # raise with every change that alters features
 NETWORKS = ("DynUNet", "SegResNet", "SwinUNETR", "UNet")

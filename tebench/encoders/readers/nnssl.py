@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tebench.base.errors import InputError
 from tebench.encoders import primus, resenc
 from tebench.encoders.base import EncoderFacts, InputSpec
 from tebench.encoders.dynamic_blocks import divisor_of
@@ -17,13 +18,12 @@ from tebench.encoders.files.beside import load
 from tebench.encoders.files.opened import Content
 from tebench.encoders.files.plain import short
 from tebench.encoders.files.stored import Stored
-from tebench.encoders.reading import Reading
 from tebench.encoders.readers import dynamic, preprocessing, primus_shape
 from tebench.encoders.readers.assemble import assemble
 from tebench.encoders.readers.statement import Statement
+from tebench.encoders.reading import Reading
 from tebench.encoders.states import dicts_of
 from tebench.encoders.weights import nearest, tensor
-from tebench.errors import InputError
 
 PLAN = "nnssl_adaptation_plan"
 SIDECAR = "adaptation_plan.json"

@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import EncoderFacts, InputSpec
 from tebench.encoders.dynamic_blocks import divisor_of
 from tebench.encoders.files.beside import load
 from tebench.encoders.files.opened import Content
 from tebench.encoders.files.plain import plain, short
-from tebench.encoders.reading import Reading
 from tebench.encoders.readers import dynamic, preprocessing
 from tebench.encoders.readers.assemble import assemble
 from tebench.encoders.readers.statement import Statement
+from tebench.encoders.reading import Reading
 from tebench.encoders.states import dicts_of
-from tebench.errors import InputError
 
 NETWORKS = {"PlainConvUNet": False, "ResidualEncoderUNet": True}
 USUAL = {

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from tebench.base.errors import InputError
 from tebench.encoders.bounded import MOST_VOXELS
 from tebench.encoders.files.plain import short
 from tebench.encoders.normalisation import Scheme
 from tebench.encoders.readers.statement import Statement, raised
-from tebench.errors import InputError
 
 PREPROCESSORS = (None, "DefaultPreprocessor")
 READERS = (None, "SimpleITKIO", "NibabelIO", "Tiff3DIO", "SimpleITKIOWithReorient", "NibabelIOWithReorient")

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import torch
 
+from tebench.base.errors import InputError, unknown_name
 from tebench.encoders import primus
 from tebench.encoders.base import EncoderFacts, InputSpec
 from tebench.encoders.files.opened import Content
 from tebench.encoders.files.plain import short
 from tebench.encoders.readers.statement import Statement
 from tebench.encoders.states import Located, dicts_of, held, locate, prefixes
-from tebench.errors import InputError, unknown_name
 
 PRESETS = {"PrimusS": primus.S, "PrimusB": primus.B, "PrimusM": primus.M, "PrimusL": primus.L, "Primus": primus.M}
 _READ = ("embed_dim", "eva_depth", "eva_numheads", "patch_embed_size")

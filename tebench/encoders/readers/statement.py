@@ -15,12 +15,12 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tebench.base.errors import InputError, unknown_name
 from tebench.encoders.base import InputSpec
 from tebench.encoders.bounded import MOST_VOXELS
 from tebench.encoders.files.beside import beside
 from tebench.encoders.files.plain import short
 from tebench.encoders.normalisation import parse
-from tebench.errors import InputError, unknown_name
 
 WORDS = ("title", "pretraining", "training_data", "licence")
 KEYS = ("network", "arguments", "input", "token_order", "orientation", *WORDS)
