@@ -39,6 +39,9 @@ class Layers:
         return {"leaky_relu": nn.LeakyReLU(self.slope), "relu": nn.ReLU(), "gelu": nn.GELU()}[self.activation]
 
 
+USUAL = Layers()
+
+
 class Convolve(nn.Sequential):
     """conv, norm and, if asked, the activation; the names `conv` and `norm` carry the weights."""
 

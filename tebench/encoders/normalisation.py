@@ -30,7 +30,7 @@ SCHEMES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "none": ((), "image", "values as they are"),
     "rescale01": ((), "box", "the box's range to 0..1 (nnU-Net's RescaleTo01Normalization)"),
     "minmax": (("low", "high"), "image", "the image's range to low..high (ScaleIntensity)"),
-    "window": (("a_min", "a_max", "b_min", "b_max"), "image", "a window to b_min..b_max, clipped (ScaleIntensityRange)"),
+    "window": (("a_min", "a_max", "b_min", "b_max"), "image", "window to b_min..b_max, clipped (ScaleIntensityRange)"),
     "scale": (("a_min", "a_max", "b_min", "b_max"), "image", "the same without clipping"),
     "percentiles": (("lower", "upper", "b_min", "b_max"), "image", "two percentiles to b_min..b_max, clipped "
                     "(ScaleIntensityRangePercentiles)"),
@@ -92,7 +92,7 @@ def normalise(image: np.ndarray, how: str) -> np.ndarray:
     out = np.zeros(image.shape, dtype=np.float32)  # zeros_like would take the memory now
     for channel, (values, scheme) in enumerate(zip(image, schemes, strict=True)):
         where = SCHEMES[scheme.name][1]
-        if (where == "nonzero" and not values.any()) or (where in ("box", "mask") and not image.any()):
+        if not values.any():
             raise InputError(f"channel {channel} of the image is zero everywhere; nothing to normalise.")
         region = _Region(values, where, box, filled)
         offset, scale, shift, limits = _line(region, scheme)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tebench.encoders.axes import FILE_ORDER, AxisEncoder, in_case_order
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
-from tebench.encoders.dynamic_blocks import Convolve, Layers, Step, check_plan, stages_of
+from tebench.encoders.dynamic_blocks import USUAL, Convolve, Layers, Step, check_plan, stages_of
 
 VERSION = "plainconv/1"  # raise with every change that alters features
 
@@ -26,7 +26,7 @@ class Plan:
     strides: tuple[Step, ...]
     kernels: tuple[Step, ...]
     channels: int = 1
-    layers: Layers = Layers()
+    layers: Layers = USUAL
 
     def __post_init__(self):
         check_plan("PlainConv", self.features, self.convolutions, self.strides, self.kernels, self.channels)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tebench.encoders.axes import FILE_ORDER, AxisEncoder, in_case_order
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
-from tebench.encoders.dynamic_blocks import SLOPE, Convolve, Layers, Step, check_plan, stages_of, triple
+from tebench.encoders.dynamic_blocks import SLOPE, USUAL, Convolve, Layers, Step, check_plan, stages_of, triple
 from tebench.encoders.initialisation import he_normal, without_global_draws
 
 VERSION = "resenc/1"  # raise with every change that alters features
@@ -34,7 +34,7 @@ class Plan:
     channels: int = 1
     stem_stride: int = 1
     kernels: tuple[Step, ...] = ()
-    layers: Layers = Layers()
+    layers: Layers = USUAL
 
     def __post_init__(self):
         check_plan("ResEnc", self.features, self.blocks, self.strides, self.kernels, self.channels, self.stem_stride)
@@ -52,7 +52,7 @@ L = Plan()
 
 
 class _Block(nn.Module):
-    def __init__(self, inside: int, out: int, stride: Step, kernel: Step = 3, layers: Layers = Layers()):
+    def __init__(self, inside: int, out: int, stride: Step, kernel: Step = 3, layers: Layers = USUAL):
         super().__init__()
         self.conv1 = Convolve(inside, out, kernel, stride, layers)
         self.conv2 = Convolve(out, out, kernel, 1, layers, active=False)

@@ -100,9 +100,7 @@ class Located:
 
 def prefixes(weights: Iterable[str], anchor: str) -> list[str]:
     """What stands before `anchor` in names that end with it; the encoder's first weight is a good one."""
-    return [
-        name.removesuffix(anchor) for name in weights if name == anchor or name.endswith("." + anchor.lstrip("."))
-    ]
+    return [name.removesuffix(anchor) for name in weights if name == anchor or name.endswith("." + anchor.lstrip("."))]
 
 
 def locate(
@@ -209,7 +207,9 @@ def _first(name: str) -> str:
 def held(content: Content, most: int = 6) -> str:
     """What the file holds, in words: its entries, and the first names inside its weights."""
     found = dicts_of(content)
-    top = ", ".join(sorted(str(key)[:60] for key in content.values)[:most]) + (" ..." if len(content.values) > most else "")
+    top = ", ".join(sorted(str(key)[:60] for key in content.values)[:most]) + (
+        " ..." if len(content.values) > most else ""
+    )
     if not found:
         return f"It holds {top}, and no tensors."
     place, weights = max(found.items(), key=lambda item: len(item[1]))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tebench.base.errors import InputError
+from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.pickled import Reader
 from tebench.encoders.files.stored import BYTES, Storage
 
@@ -34,11 +35,11 @@ class Archive:
                 self.parts = {part.filename: part for part in archive.infolist()}
                 count = len(archive.infolist())
         except Exception as error:  # a damaged listing fails as BadZipFile, or in decoding names, or in its versions
-            raise InputError(f"is truncated or damaged ({error})") from error
+            raise damaged(error) from error
         if count != len(self.parts):
             raise InputError("is refused: its archive holds two parts of one name")
         if sum(part.file_size for part in self.parts.values() if part.compress_type == zipfile.ZIP_STORED) > self.size:
-            raise InputError("is truncated, or its parts overlap: together they are longer than the file")
+            raise damaged("its parts overlap: together they are longer than the file")
         self._refuse_others()
         roots = [name.removesuffix("data.pkl") for name in self.parts if name.endswith("data.pkl")]
         if len(roots) != 1:
@@ -70,11 +71,11 @@ class Archive:
         part = self.parts[f"{self.root}data.pkl"]
         if part.file_size > MOST_PICKLE:
             raise InputError(f"announces a pickle of {part.file_size} bytes; at most {MOST_PICKLE} are read")
-        return Reader(self._unpack(part).tobytes(), self._storage).load()
+        return Reader(self._part(part).tobytes(), self._storage).load()
 
     def _small(self, name: str) -> bytes:
         part = self.parts.get(self.root + name)
-        return b"" if part is None or part.file_size > 64 else self._unpack(part).tobytes().strip()
+        return b"" if part is None or part.file_size > 64 else self._part(part).tobytes().strip()
 
     def _storage(self, dtype: str, key: str, count: int) -> Storage:
         return Storage(key, dtype, count, lambda: self._bytes(key, dtype))
@@ -83,10 +84,13 @@ class Archive:
         part = self.parts.get(f"{self.root}data/{key}")
         if part is None:
             raise InputError(f"names storage {key[:40]!r}, which its archive does not hold")
-        found = self._mapped(part) if part.compress_type == zipfile.ZIP_STORED else self._unpack(part)
+        found = self._part(part)
         if self.swapped and BYTES.get(dtype, 1) > 1:
             found = found.reshape(-1, BYTES[dtype])[:, ::-1].reshape(-1).copy()
         return found
+
+    def _part(self, part: zipfile.ZipInfo) -> np.ndarray:
+        return self._mapped(part) if part.compress_type == zipfile.ZIP_STORED else self._unpack(part)
 
     @cached_property
     def _map(self) -> np.ndarray:
@@ -96,10 +100,10 @@ class Archive:
         """A stored part's own bytes in the file. A deflated part's would be its compressed bytes."""
         head = bytes(self._map[part.header_offset : part.header_offset + 30])
         if len(head) < 30 or head[:4] != b"PK\x03\x04":
-            raise InputError(f"is truncated or damaged (no part begins where {part.filename[:60]!r} should)")
+            raise damaged(f"no part begins where {part.filename[:60]!r} should")
         begin = part.header_offset + 30 + sum(struct.unpack("<HH", head[26:30]))
         if begin + part.file_size > self.size:
-            raise InputError(f"is truncated ({part.filename[:60]!r} reaches past its end)")
+            raise damaged(f"{part.filename[:60]!r} reaches past its end")
         return self._map[begin : begin + part.file_size]
 
     def _unpack(self, part: zipfile.ZipInfo) -> np.ndarray:
@@ -114,7 +118,7 @@ class Archive:
             with zipfile.ZipFile(self.path) as archive, archive.open(part) as file:
                 data = file.read(part.file_size + 1)
         except Exception as error:
-            raise InputError(f"is truncated or damaged ({part.filename[:60]}: {error})") from error
+            raise damaged(f"{part.filename[:60]}: {error}") from error
         return np.frombuffer(bytearray(data), np.uint8)
 
     def verify(self) -> None:
@@ -123,7 +127,7 @@ class Archive:
         if wrong and len(wrong) == len(self.parts):
             log.warning("checkpoint %s was saved without checksums: a changed byte in it would not be seen.", self.path)
         elif wrong:
-            raise InputError(f"is truncated, damaged or was changed: {wrong[0][:60]} does not fit its checksum")
+            raise damaged(f"{wrong[0][:60]} does not fit its checksum")
 
     def _is_whole(self, name: str) -> bool:
         import zlib
@@ -143,10 +147,12 @@ def _check_listing(path: Path, size: int) -> None:
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         end = data.rfind(b"PK\x05\x06", max(0, size - 2**16 - 22))
         if end < 0 or end + 22 > size:
-            raise InputError("is truncated or damaged (an archive without its listing)")
+            raise damaged("an archive without its listing")
         (listing,) = struct.unpack("<L", data[end + 12 : end + 16])
         large = data.rfind(b"PK\x06\x06", max(0, end - 2**16), end)
         if large >= 0 and large + 48 <= size:
-            listing = max(listing if listing != 2**32 - 1 else 0, *struct.unpack("<Q", data[large + 40 : large + 48]), 0)
+            listing = max(
+                listing if listing != 2**32 - 1 else 0, *struct.unpack("<Q", data[large + 40 : large + 48]), 0
+            )
         if listing > MOST_LISTING:
             raise InputError(f"announces a listing of {listing} bytes; at most {MOST_LISTING} are read")

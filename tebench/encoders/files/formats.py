@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tebench.base.errors import InputError
+
 _SAVE = "Save the network's state_dict() with torch.save or as safetensors"
 _BEGINNINGS = (
-    (b"\x1f\x8b", "is compressed with gzip, not a weight file. Unpack it (gunzip, or tar -xzf) and name what is inside"),
+    (
+        b"\x1f\x8b",
+        "is compressed with gzip, not a weight file. Unpack it (gunzip, or tar -xzf) and name what is inside",
+    ),
     (b"BZh", "is compressed with bzip2, not a weight file. Unpack it and name what is inside"),
     (b"\xfd7zXZ", "is compressed with xz, not a weight file. Unpack it and name what is inside"),
     (b"7z\xbc\xaf", "is a 7-Zip archive, not a weight file. Unpack it and name what is inside"),
@@ -31,3 +36,9 @@ def not_weights(path: Path, start: bytes) -> str | None:
     if start[:1] in b"{[" and path.suffix == ".json":
         return "is a JSON file, not a weight file. Name the checkpoint beside it"
     return None
+
+
+def damaged(words: object) -> InputError:
+    """What a file is called that begins as a weight file and does not go on as one."""
+    first = (str(words) or type(words).__name__).splitlines()[0][:200]
+    return InputError(f"is truncated, damaged or no weight file ({first}). Download or copy it again")

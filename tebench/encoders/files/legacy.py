@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tebench.base.errors import InputError
+from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.pickled import Reader
 from tebench.encoders.files.stored import BYTES, Storage
 
@@ -36,13 +37,13 @@ class Legacy:
             reader.load(), reader.load()  # protocol, sizes of the machine
             found, keys = reader.load(), reader.load()
             if not isinstance(keys, list):
-                raise InputError("is truncated or damaged (no list of storages)")
+                raise damaged("no list of storages")
             at = reader.at
             for key in map(str, keys):
                 count = int.from_bytes(data[at : at + 8], "little")
                 begin, at = at + 8, at + 8 + count * self._sizes.get(key, 1)
                 if at > len(data):
-                    raise InputError(f"is truncated (storage {key[:40]} reaches past its end)")
+                    raise damaged(f"storage {key[:40]} reaches past its end")
                 self._where[key] = begin, at
         return found
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tebench.base.errors import InputError
+from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.stored import BYTES, Storage, Stored, contiguous
 
 STORAGES = {
@@ -111,7 +111,7 @@ def _tensor(reader, storage=None, offset=0, size=(), stride=(), *_):
         for part in (size, stride)
     )
     if not isinstance(storage, Storage) or not whole or len(size) != len(stride) or len(size) > 64:
-        raise InputError("its pickle describes a tensor without a storage, shape and stride")
+        raise damaged("its pickle describes a tensor without a storage, shape and stride")
     return Stored(storage.dtype, tuple(size), storage, offset, tuple(stride))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tebench.base.errors import InputError
 from tebench.encoders.files.archive import Archive
-from tebench.encoders.files.formats import not_weights
+from tebench.encoders.files.formats import damaged, not_weights
 from tebench.encoders.files.legacy import HEAD, Legacy
 from tebench.encoders.files.plain import plain
 from tebench.encoders.files.safe import Safetensors
@@ -74,7 +74,7 @@ def _read(path: Path) -> Content:
             "tensors with torch.save, or as safetensors"
         )
     else:
-        raise InputError(f"is truncated, damaged or no weight file ({size} bytes). Download or copy it again")
+        raise damaged(f"{size} bytes")
     found = source.value()
     if not isinstance(found, dict):
         kind = getattr(found, "name", type(found).__name__)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from tebench.base.errors import InputError
 from tebench.encoders.files import names
+from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.names import Named
 
 MOST_STEPS = 4_000_000  # a file with optimiser state of a large network takes 300,000
@@ -56,12 +57,12 @@ class Reader:
         except InputError:
             raise
         except (IndexError, KeyError, ValueError, TypeError, struct.error, AttributeError, OverflowError) as error:
-            raise InputError(f"no whole pickle ({type(error).__name__} at byte {self.at})") from error
+            raise damaged("{type(error).__name__} at byte {self.at}") from error
 
     def charge(self, steps: int) -> None:
         self.steps += steps
         if self.steps > MOST_STEPS:
-            raise InputError(f"its pickle takes more than {MOST_STEPS} steps, which no weight file does")
+            raise InputError(f"is refused: its pickle takes more than {MOST_STEPS} steps, which no weight file does")
 
     def call(self, what, args):
         """What calling a name would have made: a value of `names`, or a stub."""
@@ -78,14 +79,14 @@ class Reader:
         data, size, table = self.data, len(self.data), _TABLE
         while True:
             if self.at >= size:
-                raise InputError(f"its pickle ends at byte {size} without an end")
+                raise damaged("its pickle has no end")
             code = data[self.at]
             self.at += 1
             if code == 0x2E:
                 return self._pop()
             step = table[code]
             if step is None:
-                raise InputError(f"no pickle: byte {self.at - 1} is {code:#04x}")
+                raise damaged(f"byte {self.at - 1} of its pickle is {code:#04x}")
             self.steps += 1
             if self.steps > MOST_STEPS:
                 self.charge(0)
@@ -93,7 +94,7 @@ class Reader:
 
     def _take(self, count: int) -> bytes:
         if count < 0 or count > len(self.data) - self.at:
-            raise InputError(f"its pickle announces {count} bytes and is truncated or damaged")
+            raise damaged(f"its pickle announces {count} bytes")
         found = self.data[self.at : self.at + count]
         self.at += count
         return found
@@ -104,7 +105,7 @@ class Reader:
     def _line(self) -> str:
         end = self.data.find(b"\n", self.at)
         if end < 0:
-            raise InputError("its pickle is truncated")
+            raise damaged("a line of its pickle has no end")
         found = self.data[self.at : end]
         self.at = end + 1
         return found.decode("utf-8", "replace")
@@ -115,7 +116,7 @@ class Reader:
     def _pop(self):
         value = self.stack.pop()
         if value is _MARK:
-            raise InputError("no whole pickle (a mark without its values)")
+            raise damaged("a mark without its values")
         return value
 
     def _marked(self) -> list:
@@ -124,25 +125,25 @@ class Reader:
                 found = self.stack[index + 1 :]
                 del self.stack[index:]
                 return found
-        raise InputError("no whole pickle (values without their mark)")
+        raise damaged("values without their mark")
 
     def _last(self):
         if self.stack[-1] is _MARK:
-            raise InputError("no whole pickle (nothing to fill)")
+            raise damaged("nothing to fill")
         return self.stack[-1]
 
     def _extend(self, values: list) -> None:
         there = self._last()
         there = there.values if isinstance(there, Stub) else there
         if not isinstance(there, list):
-            raise InputError(f"its pickle appends to a {type(there).__name__}")
+            raise damaged(f"its pickle appends to a {type(there).__name__}")
         there.extend(values)
 
     def _set(self, pairs: list) -> None:
         there = self._last()
         there = there.items if isinstance(there, Stub) else there
         if not isinstance(there, dict) or len(pairs) % 2:
-            raise InputError(f"its pickle sets items of a {type(there).__name__}")
+            raise damaged(f"its pickle sets items of a {type(there).__name__}")
         there.update((key_of(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
 
     def _build(self) -> None:
@@ -162,7 +163,7 @@ class Reader:
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise InputError("its pickle names an object by something that is no text")
+            raise damaged("its pickle names an object by something that is no text")
         self._global(module, name)
 
     def _reduce(self) -> None:
@@ -188,7 +189,7 @@ class Reader:
             kind, key, count = identity[1], str(identity[2]), identity[4]
             dtype = names.STORAGES.get(kind.path if isinstance(kind, Named) else "", "unknown")
             if not isinstance(count, int) or count < 0:
-                raise InputError(f"its pickle announces a storage of {count!r:.40} elements")
+                raise damaged(f"its pickle announces a storage of {count!r:.40} elements")
             self._push(self.storage(dtype, key, count))
         else:
             self._push(Stub("persistent"))

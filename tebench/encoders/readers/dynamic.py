@@ -53,7 +53,7 @@ def plan_of(residual: bool, given: dict, preset: resenc.Plan | None = None) -> r
     if not residual and counts_key not in given and "n_blocks_per_stage" in given:
         counts_key = "n_blocks_per_stage"  # nnssl's plans have one name for both
     if preset is None and ("features_per_stage" not in given or counts_key not in given):
-        raise InputError(f"arch_kwargs misses features_per_stage or {counts_key}")
+        raise InputError(f"arch_kwargs lacks features_per_stage or {counts_key}")
     n_stages = _whole(given.get("n_stages") or _length(given.get("features_per_stage")) or len(preset.features))
     features = _each(given.get("features_per_stage"), n_stages, preset and preset.features)
     counts = _each(given.get(counts_key), n_stages, preset and preset.blocks)
@@ -192,7 +192,9 @@ def stem_shape(content: Content, residual: bool, prefer: str | None = None) -> t
     if not found or len(found[0]) != 5:
         names = {name: None for weights in dicts_of(content).values() for name in weights}
         near = ", ".join(nearest((prefer or "encoder.") + anchors[0], names))
-        raise InputError(f"checkpoint {content.path}: no weight ends with {(prefer or '') + anchors[0]!r} (nearest: {near}). {held(content)}")
+        raise InputError(
+            f"checkpoint {content.path}: no weight ends with {(prefer or '') + anchors[0]!r} (nearest: {near}). {held(content)}"
+        )
     return found[0]
 
 
@@ -204,7 +206,9 @@ def _without_twins(weights: dict[str, Stored], notes: list[str], path: Path) -> 
         head, middle, tail = key.partition(".all_modules.")
         if middle:
             index, _, leaf = tail.partition(".")
-            kept = found.setdefault(f"{head}.{ {'0': 'conv', '1': 'norm'}.get(index, 'all_modules.' + index) }.{leaf}", value)
+            kept = found.setdefault(
+                f"{head}.{ {'0': 'conv', '1': 'norm'}.get(index, 'all_modules.' + index) }.{leaf}", value
+            )
             differ += not (kept is value or same_place(kept, value)) and not _equal(kept, value, key, path)
     if differ:
         notes.append(f"{differ} duplicated weights (all_modules) differ from conv / norm; the latter are used")

@@ -34,6 +34,11 @@ from tebench.encoders.states import Located, locate
 
 VERSION = "monai/1"  # raise with every change that alters features
 NETWORKS = ("DynUNet", "SegResNet", "SwinUNETR", "UNet")
+ROOTS = {  # of the encoder's weights; UNet's follow from its depth
+    "DynUNet": ("input_block.", "downsamples.", "bottleneck."),
+    "SegResNet": ("convInit.", "down_layers."),
+    "SwinUNETR": ("encoder1.", "encoder2.", "encoder3.", "encoder4.", "encoder10.", "swinViT."),
+}
 SWIN = ("encoder1", "encoder2", "encoder3", "encoder4", "swinViT", "encoder10")
 
 
@@ -100,7 +105,9 @@ class MonaiEncoder(Encoder):
     def __init__(self, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...], body: nn.Module):
         super().__init__(facts, spec, stages)
         self.body = body
-        self.minimum_patch = 2 * max(step for stage in stages for step in stage.steps)  # a single cell has no instance statistics
+        self.minimum_patch = 2 * max(
+            step for stage in stages for step in stage.steps
+        )  # a single cell has no instance statistics
 
     def maps(self, x: Tensor) -> list[Tensor]:
         return self.body(x)
@@ -141,7 +148,6 @@ def describe(
     spec: InputSpec | None = None,
 ) -> Reading:  # fmt: skip
     """The encoder of a MONAI network of known arguments. spec: how images are prepared, if the file says it."""
-    path = content.path
     if kind != "SegResNet" and "spatial_dims" not in arguments:
         arguments = {**arguments, "spatial_dims": 3}
     with bounded(content.n_bytes):  # MONAI's constructors need real numbers; what they make is let go at once
@@ -169,14 +175,15 @@ def find(content: Content, network: nn.Module, kind: str) -> Located:
     """The encoder's weights in the file; decoders and heads are left out."""
     keep = _encoder_keys(network, kind)
     needed = {key: value for key, value in network.state_dict().items() if key in keep}
-    roots = tuple(f"{part}." for stage in stage_names(network, kind) for part in stage)
+    roots = ROOTS.get(kind) or tuple(f"{part}." for stage in stage_names(network, kind) for part in stage)
     anchors = [name for name, value in needed.items() if value.ndim == 5]
     return locate(content, needed, anchors[:1] + anchors[-1:], roots)
 
 
 def _body_names(network: nn.Module, kind: str) -> dict[str, str]:
     """A key of the encoder's body -> the network's own name of that weight."""
-    own = {id(value): key for key, value in network.state_dict(keep_vars=True).items()}
+    keep = _encoder_keys(network, kind)  # DynUNet has its encoder twice
+    own = {id(value): key for key, value in network.state_dict(keep_vars=True).items() if key in keep}
     return {key: own[id(value)] for key, value in _body(network, kind).state_dict(keep_vars=True).items()}
 
 

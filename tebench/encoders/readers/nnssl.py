@@ -63,7 +63,9 @@ def read(content: Content, name: str, stated: Statement, *, channels: int | None
     axes = preprocessing.axes_of(pretrain, path, notes)
     trainer = str(content.plain("trainer_name") or "trainer not stated")
     if architecture in primus_shape.PRESETS:
-        shape, found, spell = primus_shape.find(content, architecture, given, configuration, prefer, trainer, stated, notes)
+        shape, found, spell = primus_shape.find(
+            content, architecture, given, configuration, prefer, trainer, stated, notes
+        )
         network, version, divisor = primus.Primus, primus.VERSION, shape.patch
         stem = primus.Primus.STEM
     else:

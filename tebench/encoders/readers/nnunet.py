@@ -127,7 +127,11 @@ def _configuration(plans: dict, content: Content) -> tuple[dict, str]:
             f"{', '.join(map(short, known))}."
         )
     if wanted.startswith("2d") or wanted == "3d_cascade_fullres":
-        why = "a two-dimensional network" if wanted.startswith("2d") else "the second of a cascade: it reads the first's result"
+        why = (
+            "a two-dimensional network"
+            if wanted.startswith("2d")
+            else "the second of a cascade: it reads the first's result"
+        )
         raise InputError(
             f"checkpoint {content.path}: configuration {wanted} is {why}, which is not read. Take 3d_fullres or 3d_lowres."
         )

@@ -53,7 +53,9 @@ def axes_of(plan: dict, path: Path, notes: list[str]) -> tuple[int, int, int]:
     """Axis k of the network -> axis of a case: arrays are (z, y, x), then transpose_forward is applied."""
     forward = plan.get("transpose_forward") or [0, 1, 2]
     if not isinstance(forward, list) or sorted(map(str, forward)) != ["0", "1", "2"]:
-        raise InputError(f"checkpoint {path}: transpose_forward must be a permutation of 0, 1, 2, got {short(forward)}.")
+        raise InputError(
+            f"checkpoint {path}: transpose_forward must be a permutation of 0, 1, 2, got {short(forward)}."
+        )
     if forward != [0, 1, 2]:
         notes.append(f"transpose_forward {forward}: axes are turned beyond (z, y, x)")
     return tuple(2 - int(axis) for axis in forward)
@@ -121,7 +123,10 @@ def _scheme(scheme, mask: bool, intensities, channel: int, path: Path) -> Scheme
         record = intensities.get(str(channel)) if isinstance(intensities, dict) else None
         keys = ("percentile_00_5", "percentile_99_5", "mean", "std")
         numbers = [record.get(key) if isinstance(record, dict) else None for key in keys]
-        if all(type(number) in (int, float) and math.isfinite(number) for number in numbers) and numbers[0] < numbers[1]:
+        if (
+            all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+            and numbers[0] < numbers[1]
+        ):
             low, high, mean, sd = map(float, numbers)
             return Scheme("ct", (low, high, mean, max(sd, 1e-8)))
         raise InputError(

@@ -96,15 +96,15 @@ def _own(weights: dict) -> dict:
 def _locate(content: Content, shape: primus.Plan, choices, prefer: str | None) -> Located:
     with torch.device("meta"):
         needed = primus.Primus(EncoderFacts("", "", "", "", "", "", "", 0), InputSpec(), shape).state_dict()
-    return locate(
-        content, needed, [primus.Primus.STEM], ("eva.", "down_projection."), choices=choices, prefer=prefer
-    )
+    return locate(content, needed, [primus.Primus.STEM], ("eva.", "down_projection."), choices=choices, prefer=prefer)
 
 
 def _grid(embedding, shape, configuration: dict, path, notes: list[str]) -> tuple[int, int, int]:
     """The token grid of the position embedding, from its length; the plan only where that is no cube."""
     patch = configuration.get("patch_size")
-    whole = isinstance(patch, list) and len(patch) == 3 and all(type(n) in (int, float) and 0 < n < 2**20 for n in patch)
+    whole = (
+        isinstance(patch, list) and len(patch) == 3 and all(type(n) in (int, float) and 0 < n < 2**20 for n in patch)
+    )
     trained = tuple(int(size) // shape.patch for size in patch) if whole else ()
     if embedding is None or embedding.ndim != 3:
         return trained or shape.grid  # what is wrong is named when weights are compared
@@ -112,7 +112,9 @@ def _grid(embedding, shape, configuration: dict, path, notes: list[str]) -> tupl
     side = round(tokens ** (1 / 3))
     if side**3 == tokens:
         if trained and trained != (side,) * 3:
-            notes.append(f"position embedding of {side}^3 tokens, the plan's patch would give {trained}; weights decide")
+            notes.append(
+                f"position embedding of {side}^3 tokens, the plan's patch would give {trained}; weights decide"
+            )
         return (side,) * 3
     if trained and math.prod(trained) == tokens:
         notes.append(f"position embedding of {trained} tokens, no cube")

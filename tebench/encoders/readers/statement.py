@@ -88,7 +88,7 @@ class Statement:
         try:
             schemes = parse(str(stated))
         except InputError as error:
-            raise InputError(f"{self.where}: input.normalisation: {error}") from error
+            raise type(error)(f"{self.where}: input.normalisation: {error}") from error
         if len(schemes) not in (1, channels):
             raise InputError(
                 f"{self.where}: input.normalisation is for {len(schemes)} channels, the network reads {channels}."
