@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from tebench.base.errors import InputError
 from tebench.encoders.files.opened import Content
@@ -24,10 +23,13 @@ WRAPPERS = (
 AVERAGED = ("ema", "teacher", "momentum", "target", "swa")  # copies of the network beside it
 _NOT_WEIGHTS = ("optim", "sched", "scaler", "loops", "callbacks", "logg", "queue", "init_args", "hyper_parameters")
 _DEEP = 4
+MOST_PLACES = 50  # dicts of tensors in a file, and prefixes in one of them, that are looked at
 
 
 def dicts_of(content: Content) -> dict[str, dict[str, Stored]]:
     """Every dict of tensors in the file by where it is ("", "state_dict", "model.encoder"), most believed first."""
+    if "tensors" in content.found:
+        return content.found["tensors"]
     found: dict[str, dict[str, Stored]] = {}
     seen: set[int] = set()
 
@@ -48,7 +50,9 @@ def dicts_of(content: Content) -> dict[str, dict[str, Stored]]:
                 walk(held, (*place, str(key)))
 
     walk(content.values, ())
-    return dict(sorted(found.items(), key=lambda item: (_belief(item[0]), -len(item[1]))))
+    ordered = sorted(found.items(), key=lambda item: (_belief(item[0]), -len(item[1])))
+    content.found["tensors"] = dict(ordered[:MOST_PLACES])
+    return content.found["tensors"]
 
 
 def _belief(place: str) -> tuple[bool, int]:
@@ -99,8 +103,11 @@ class Located:
 
 
 def prefixes(weights: Iterable[str], anchor: str) -> list[str]:
-    """What stands before `anchor` in names that end with it; the encoder's first weight is a good one."""
-    return [name.removesuffix(anchor) for name in weights if name == anchor or name.endswith("." + anchor.lstrip("."))]
+    """What stands before `anchor` in names that end with it, shortest first; the encoder's first weight is a good one."""
+    found = {
+        name.removesuffix(anchor) for name in weights if name == anchor or name.endswith("." + anchor.lstrip("."))
+    }
+    return sorted(found, key=lambda prefix: (len(prefix), prefix))[:MOST_PLACES]
 
 
 def locate(
@@ -177,10 +184,13 @@ def _copies(choices, whole, place: str, prefix: str, mine: dict) -> list[str]:
         theirs = choices[other]
         if not all(same_place(mine[name], theirs[before + name]) for name in mine):
             notes.append(
-                f"another copy of the encoder is in the file under {'.'.join(filter(None, (other, before))) or 'its top'!r};"
-                f" read is {'.'.join(filter(None, (place, prefix))) or 'the top'!r}"
+                f"another copy of the encoder is in the file: {_there(other, before)}; read is {_there(place, prefix)}"
             )
     return notes
+
+
+def _there(place: str, prefix: str) -> str:
+    return ".".join(filter(None, (place[:80], prefix[:80].rstrip(".")))) or "the top"
 
 
 def _is_copy(key: str, whole, place: str, roots: tuple[str, ...]) -> bool:
@@ -217,12 +227,3 @@ def held(content: Content, most: int = 6) -> str:
     if not place:
         return f"It holds {len(weights)} weights: {names}{' ...' if len(weights) > most else ''}."
     return f"It holds {top}; {place} has {len(weights)} weights: {names}{' ...' if len(weights) > most else ''}."
-
-
-def shape_of(path: Path, weights: Mapping[str, Stored], name: str, ndim: int) -> tuple[int, ...]:
-    """The shape of one weight that says the network's size; InputError where it is missing or no such kernel."""
-    value = weights.get(name)
-    if value is None or value.ndim != ndim:
-        there = "missing" if value is None else f"of shape {value.shape}"
-        raise InputError(f"checkpoint {path}: weight {name!r} is {there}, expected {ndim} axes.")
-    return value.shape

@@ -17,6 +17,7 @@ from tebench.encoders.files.stored import FLOATS, Stored
 SHOWN = 3  # of each kind of difference in a message
 # Buffers that a network computes itself, or does not read in evaluation: files of other versions lack or keep them.
 DERIVED = ("num_batches_tracked", "relative_position_index", "relative_coords_table", "attn_mask")
+LONGEST, MOST_NEAR = 150, 60  # letters of names, and names, that are compared: similarity takes long
 _LEAF = 2**22  # values that are checked at a time
 
 
@@ -97,10 +98,17 @@ def _nearest(name: str, known) -> str:
 
 
 def nearest(name: str, known, count: int = 3) -> list[str]:
-    """The `count` most similar names; those that share the longest tail are looked at first, for speed."""
-    known = [key for key in known if len(key) <= 300]  # similarity takes time with the square of a name's length
-    if len(known) > 400:
-        tail = name.rsplit(".", 2)[-2:]
-        near = [key for key in known if key.split(".")[-len(tail) :] == tail]
-        known = (near if len(near) >= count else known)[:400]
-    return difflib.get_close_matches(name[:300], known, n=count, cutoff=0.0)
+    """The `count` most similar names; those that share the longest tail are looked at, for speed."""
+    known = [key for key in known if len(key) <= LONGEST]
+    if len(known) > MOST_NEAR:
+        tail = name.split(".")[::-1]
+        shared = {key: _shared(tail, key.split(".")[::-1]) for key in known}
+        known = sorted(known, key=lambda key: -shared[key])[:MOST_NEAR]
+    return difflib.get_close_matches(name[:LONGEST], known, n=count, cutoff=0.0)
+
+
+def _shared(one: list[str], other: list[str]) -> int:
+    for index, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return index
+    return min(len(one), len(other))

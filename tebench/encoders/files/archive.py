@@ -48,7 +48,7 @@ class Archive:
                 "a checkpoint is packed in it, unpack it"
             )
         self.root = roots[0]
-        self.unpacked = 0
+        self.unpacked, self.counted = 0, set()
         self.swapped = self._small("byteorder") == b"big"
 
     def _refuse_others(self) -> None:
@@ -108,7 +108,8 @@ class Archive:
 
     def _unpack(self, part: zipfile.ZipInfo) -> np.ndarray:
         """A part's bytes, read through zipfile, which looks at its checksum; all deflated parts share one bound."""
-        if part.compress_type != zipfile.ZIP_STORED:
+        if part.compress_type != zipfile.ZIP_STORED and part.filename not in self.counted:
+            self.counted.add(part.filename)
             self.unpacked += part.file_size
             if self.unpacked > FREE + TIMES * self.size:
                 raise InputError(

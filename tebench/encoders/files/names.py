@@ -144,7 +144,7 @@ def _dict(reader, pairs=(), *_):
         pairs = list(pairs.items())
     if not isinstance(pairs, list | tuple):
         return {}  # a defaultdict's factory
-    reader.charge(len(pairs))
+    reader.charge(4 * len(pairs))  # a list may be made a dict many times over
     return {key_of(pair[0]): pair[1] for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tebench.base.errors import InputError
@@ -21,13 +21,17 @@ class Content:
     """
 
     path: Path
-    values: dict
+    values: dict = field(repr=False)  # a few bytes can hold a value many times over: its repr has no bound
     n_bytes: int
     source: Archive | Legacy | Safetensors
+    found: dict = field(default_factory=dict, repr=False)  # what was looked up in it, by the name of the look-up
 
     def plain(self, key: str, default=None):
         """One entry as plain values: dicts, lists, text, numbers."""
-        return plain(self.values.get(key, default))
+        try:
+            return plain(self.values.get(key, default))
+        except InputError as error:
+            raise InputError(f"checkpoint {self.path}: its entry {key} {error}.") from error
 
     def verify(self) -> None:
         """Refuse a file whose bytes do not fit its checksums, where the format has them; reads all of it."""

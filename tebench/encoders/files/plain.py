@@ -7,7 +7,7 @@ import unicodedata
 
 from tebench.base.errors import InputError
 
-MOST_VALUES = 1_000_000
+MOST_VALUES = 200_000
 _MOST_INTEGER = 2**63
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxdict = 3, 8, 8, 6

@@ -8,11 +8,14 @@ from dataclasses import asdict, replace
 import torch
 
 from tebench.base import storage
+from tebench.base.errors import InputError
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
+from tebench.encoders.bounded import FREE, TIMES
 from tebench.encoders.files.opened import Content
+from tebench.encoders.files.stored import Stored
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.reading import Reading, n_parameters
-from tebench.encoders.weights import compare, fill
+from tebench.encoders.weights import compare, fill, is_derived
 
 
 def assemble(
@@ -44,7 +47,24 @@ def assemble(
     @without_global_draws
     def build():
         content.verify()
+        _check_extent(content, weights)
         return fill(make(facts, spec), weights, content.path, spell).freeze()
 
     identity = f"{version} {storage.hash_json(shape if isinstance(shape, dict | list) else asdict(shape))[:16]}"
     return Reading(facts, spec, stages, identity, tuple(dict.fromkeys(notes)), tuple(axes), build)
+
+
+def _check_extent(content: Content, weights: dict) -> None:
+    """Refuse weights that are not in the file, before memory is taken for a network of their size."""
+    most = FREE + TIMES * content.n_bytes
+    if sum(4 * weight.numel() for weight in weights.values()) > most:
+        raise InputError(
+            f"checkpoint {content.path}: its weights make a network of more than {most // 2**20} MB, out of proportion to "
+            "the file."
+        )
+    for name, weight in weights.items():
+        if isinstance(weight, Stored) and not is_derived(name):
+            try:
+                weight.load()
+            except InputError as error:
+                raise InputError(f"checkpoint {content.path}: weight {name!r} {error}.") from error

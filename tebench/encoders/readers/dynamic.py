@@ -183,19 +183,26 @@ def stem_shape(content: Content, residual: bool, prefer: str | None = None) -> t
     anchors = [f"{part}.{block}.weight" for part in (("stem.convs.0",) if residual else ("stages.0.0.convs.0",))
                for block in ("conv", "all_modules.0")]  # fmt: skip
     found = [
-        weights[before + anchor].shape
+        (before + anchor, weights[before + anchor])
         for weights in dicts_of(content).values()
         for anchor in anchors
         for before in prefixes(weights, anchor)
         if prefer is None or before.endswith(prefer)
     ]
-    if not found or len(found[0]) != 5:
+    if not found:
         names = {name: None for weights in dicts_of(content).values() for name in weights}
-        near = ", ".join(nearest((prefer or "encoder.") + anchors[0], names))
+        wanted = (prefer or "") + anchors[0]
         raise InputError(
-            f"checkpoint {content.path}: no weight ends with {(prefer or '') + anchors[0]!r} (nearest: {near}). {held(content)}"
+            f"checkpoint {content.path}: no weight ends with {wanted!r} (nearest: {', '.join(nearest(wanted, names))}). "
+            f"{held(content)}"
         )
-    return found[0]
+    name, stem = found[0]
+    if stem.ndim != 5:
+        raise InputError(
+            f"checkpoint {content.path}: weight {name!r} has shape {stem.shape} and is stored as {stem.dtype}; expected a "
+            "kernel of five axes."
+        )
+    return stem.shape
 
 
 def _without_twins(weights: dict[str, Stored], notes: list[str], path: Path) -> dict[str, Stored]:
