@@ -3,8 +3,8 @@
 Stem (3x3x3 convolution, norm, activation), then stages of residual blocks: conv1 (with the stage's stride),
 norm, activation, conv2, norm; plus a shortcut that is average-pooled where the stride is not 1 and projected
 by a 1x1x1 convolution with norm where the width changes; activation after the sum. InstanceNorm with affine,
-LeakyReLU .01, unless the plan says otherwise. Source: Isensee et al. 2024, arXiv 2404.09556; Wald et al. 2024, arXiv 2410.23132. Module names
-are those of the public weights, but for `levels`, which are `stages` there.
+LeakyReLU .01, unless the plan says otherwise. Source: Isensee et al. 2024, arXiv 2404.09556; Wald et al. 2024,
+arXiv 2410.23132. Module names are those of the public weights, but for `levels`, which are `stages` there.
 """
 
 from __future__ import annotations

@@ -103,10 +103,8 @@ class Located:
 
 
 def prefixes(weights: Iterable[str], anchor: str) -> list[str]:
-    """What stands before `anchor` in names that end with it, shortest first; the encoder's first weight is a good one."""
-    found = {
-        name.removesuffix(anchor) for name in weights if name == anchor or name.endswith("." + anchor.lstrip("."))
-    }
+    """What stands before `anchor` in names that end with it, shortest first."""
+    found = {name.removesuffix(anchor) for name in weights if name == anchor or name.endswith("." + anchor.lstrip("."))}
     return sorted(found, key=lambda prefix: (len(prefix), prefix))[:MOST_PLACES]
 
 

@@ -12,8 +12,8 @@ from checkpoint_files import patch, primus_content, resenc_content, resenc_netwo
 from tebench.base.errors import InputError, UnknownNameError
 from tebench.encoders import catalogue, checkpoints, plugins
 from tebench.encoders.checkpoints import describe, open_checkpoint
-from tebench.encoders.network import Encoder
 from tebench.encoders.files.opened import read
+from tebench.encoders.network import Encoder
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,10 @@ def test_other_files_are_named(tmp_path):
 
 def test_an_unknown_architecture_says_what_would_make_it_known(tmp_path):
     path = save(tmp_path, {"epoch": 3, "state_dict": {"conv.weight": torch.zeros(1)}}, "mystery.pth")
-    with pytest.raises(InputError, match=r"holds epoch, state_dict; state_dict has 1 weights: conv.*mystery\.json beside.*tebench\.encoders"):
+    with pytest.raises(
+        InputError,
+        match=r"holds epoch, state_dict; state_dict has 1 weights: conv.*mystery\.json beside.*tebench\.encoders",
+    ):
         open_checkpoint(path)
 
 

@@ -127,7 +127,7 @@ def test_the_decoder_may_be_missing_but_not_the_encoder(tmp_path):
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
-    with pytest.raises(InputError, match="does not fit the architecture|no weight ends with"):
+    with pytest.raises(InputError, match=r"does not fit the architecture|no weight ends with"):
         describe(write(tmp_path, "UNet", build("SegResNet")))
     with pytest.raises(InputError, match=r"has shape"):
         describe(write(tmp_path, "SegResNet", build("SegResNet", init_filters=16)))

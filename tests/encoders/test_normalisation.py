@@ -45,5 +45,5 @@ def test_nothing_is_written_to_and_empty_channels_are_refused(how):
 
 
 def test_an_unknown_normalisation_lists_the_known():
-    with pytest.raises(InputError, match="unknown normalisation 'z'. Known: ct, minmax"):
+    with pytest.raises(InputError, match=r"unknown normalisation 'z'\. Known: ct, minmax"):
         normalise(np.ones((1, 2, 2, 2), np.float32), "z")

@@ -103,7 +103,7 @@ def test_no_unknown_argument_is_passed_over(extra):
 
 def test_a_reader_that_turns_images_is_refused_until_the_user_says_how_they_lie(tmp_path):
     path = save(tmp_path, changed(plan={"image_reader_writer": "NibabelIOWithReorient"}))
-    with pytest.raises(InputError, match="NibabelIOWithReorient turns images to RAS.*orientation: RAS"):
+    with pytest.raises(InputError, match=r"NibabelIOWithReorient turns images to RAS.*orientation: RAS"):
         describe(path)
     (tmp_path / "checkpoint_final.yaml").write_text("orientation: RAS\n")
     describe(path)
@@ -186,8 +186,18 @@ def test_channels_have_schemes_of_their_own():
         normalise(image[:1], "unit|unit")
 
 
-@pytest.mark.parametrize("how", ["window(1,0,0,1)", "ct(0,1,0)", "ct(0,1,0,0)", "window(a,1,0,1)", "percentiles(-1,99,0,1)",
-                                 "unit(3)", "scale(0,inf,0,1)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "how",
+    [
+        "window(1,0,0,1)",
+        "ct(0,1,0)",
+        "ct(0,1,0,0)",
+        "window(a,1,0,1)",
+        "percentiles(-1,99,0,1)",
+        "unit(3)",
+        "scale(0,inf,0,1)",
+    ],
+)
 def test_a_normalisation_of_wrong_numbers_is_refused(how):
-    with pytest.raises(InputError, match="numbers|normalisation"):
+    with pytest.raises(InputError, match=r"numbers|normalisation"):
         normalise(np.ones((1, 2, 2, 2), np.float32), how)

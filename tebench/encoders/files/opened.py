@@ -72,7 +72,7 @@ def _read(path: Path) -> Content:
         source = Archive(path)
     elif start.startswith(HEAD):
         source = Legacy(path)
-    elif start[:1] == b"\x80":
+    elif start[:1] == b"\x80" and len(start) > 3:
         raise InputError(
             f"is a plain pickle (protocol {start[1]}), no file of torch.save: refused and not executed. Save a dict of "
             "tensors with torch.save, or as safetensors"

@@ -255,7 +255,8 @@ def _table() -> list:
         "q": lambda r: r._put(r._number("<B", 1)), "r": lambda r: r._put(r._number("<I", 4)),
         "\x94": lambda r: r._put(len(r.memo)), "\x95": lambda r: r._take(8), "\x80": lambda r: r._take(1),
         "\x88": lambda r: r._push(True), "\x89": lambda r: r._push(False),
-        "\x8a": lambda r: r._push(little(r, r._number("<B", 1))), "\x8b": lambda r: r._push(little(r, r._number("<i", 4))),
+        "\x8a": lambda r: r._push(little(r, r._number("<B", 1))),
+        "\x8b": lambda r: r._push(little(r, r._number("<i", 4))),
     }  # fmt: skip
     return [known.get(chr(code)) for code in range(256)]
 

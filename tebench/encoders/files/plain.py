@@ -54,7 +54,7 @@ def short(value) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control, format and direction marks written out, so that a terminal shows and does not obey them."""
+    """The text with control, format and direction marks written out, so that a terminal shows and obeys none."""
     return "".join(
         char if char == "\n" or unicodedata.category(char)[0] != "C" else char.encode("unicode_escape").decode()
         for char in text

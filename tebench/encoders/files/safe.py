@@ -1,4 +1,4 @@
-"""safetensors: a JSON header of names, types, shapes and places, then the bytes. The header is checked, then trusted."""
+"""safetensors: a JSON header of names, types, shapes and places, then the bytes. The header is checked first."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ class Stored:
         """
         if self.dtype not in FLOATS or self.storage is None:
             raise InputError(
-                f"is stored as {self.dtype}; weights are read as {', '.join(FLOATS)}. Convert it (.float()) and save again"
+                f"is stored as {self.dtype}; weights are read as {', '.join(FLOATS)}. Convert it with .float() and "
+                "save it again"
             )
         size = BYTES[self.dtype]
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))

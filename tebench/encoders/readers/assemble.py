@@ -59,8 +59,8 @@ def _check_extent(content: Content, weights: dict) -> None:
     most = FREE + TIMES * content.n_bytes
     if sum(4 * weight.numel() for weight in weights.values()) > most:
         raise InputError(
-            f"checkpoint {content.path}: its weights make a network of more than {most // 2**20} MB, out of proportion to "
-            "the file."
+            f"checkpoint {content.path}: its weights make a network of more than {most // 2**20} MB, out of proportion "
+            "to the file."
         )
     for name, weight in weights.items():
         if isinstance(weight, Stored) and not is_derived(name):

@@ -192,15 +192,15 @@ def stem_shape(content: Content, residual: bool, prefer: str | None = None) -> t
     if not found:
         names = {name: None for weights in dicts_of(content).values() for name in weights}
         wanted = (prefer or "") + anchors[0]
+        near = ", ".join(nearest(wanted, names))
         raise InputError(
-            f"checkpoint {content.path}: no weight ends with {wanted!r} (nearest: {', '.join(nearest(wanted, names))}). "
-            f"{held(content)}"
+            f"checkpoint {content.path}: no weight ends with {wanted!r} (nearest: {near}). {held(content)}"
         )
     name, stem = found[0]
     if stem.ndim != 5:
         raise InputError(
-            f"checkpoint {content.path}: weight {name!r} has shape {stem.shape} and is stored as {stem.dtype}; expected a "
-            "kernel of five axes."
+            f"checkpoint {content.path}: weight {name!r} has shape {stem.shape} and is stored as {stem.dtype}; expected "
+            "a kernel of five axes."
         )
     return stem.shape
 

@@ -109,9 +109,9 @@ def read(content: Content, name: str, stated: Statement, channels: int | None) -
             return family.read(content, name, stated, channels)
     readable = ", ".join(family.title for family in families() if family.module)
     raise InputError(
-        f"checkpoint {content.path} does not say which architecture it is. {held(content)} Read are {readable}; MONAI's "
-        f"{', '.join(monai_networks.NETWORKS)} with {content.path.stem}.json beside the file that holds `network` and its "
-        "`arguments`; any other class joins by plugins=[file.py] or the entry point group `tebench.encoders`, see "
+        f"checkpoint {content.path} does not say which architecture it is. {held(content)} Read are {readable}; "
+        f"MONAI's {', '.join(monai_networks.NETWORKS)} with {content.path.stem}.json beside the file that holds "
+        "`network` and its `arguments`; any other class joins by plugins=[file.py] or the entry point group `tebench.encoders`, see "
         "docs/own_data.md."
     )
 

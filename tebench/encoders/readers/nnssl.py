@@ -1,8 +1,8 @@
 """Checkpoints in the nnssl / OpenMind format: a dict with `network_weights` and `nnssl_adaptation_plan`.
 
 Wald et al. 2024, arXiv 2412.17041. The plan says which architecture, which keys, and how the images were prepared
-(`preprocessing`). What the file says decides, what the user states beside it outranks it, and what is unusual or guessed
-is said in `Reading.warnings`.
+(`preprocessing`). What the file says decides, what the user states beside it outranks it, and what is unusual or
+guessed is said in `Reading.warnings`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def read(content: Content, name: str, stated: Statement, *, channels: int | None
         raise InputError(f"checkpoint {path}: {PLAN} must hold named values, got {short(plan)}.")
     architecture, given = _architecture(plan, path)
     prefer = _prefix(plan, architecture, content)
-    pretrain = plan.get("pretrain_plan")
-    pretrain = pretrain if isinstance(pretrain, dict) else {}
+    pretrain = plan.get("pretrain_plan") or {}
+    if not isinstance(pretrain, dict):
+        raise InputError(f"checkpoint {path}: pretrain_plan must hold named values, got {short(pretrain)}.")
     configuration = _configuration(pretrain, content, notes)
     preprocessing.check(pretrain, configuration, stated, path, notes)
     axes = preprocessing.axes_of(pretrain, path, notes)
@@ -132,11 +133,13 @@ def _prefix(plan: dict, architecture: str, content: Content) -> str | None:
     if architecture == "PlainConvUNet":
         own = ("stages", "stages.0")
     names = [name for weights in dicts_of(content).values() for name in weights]
-    for key, part in (("key_to_encoder", own[0]), ("key_to_stem", own[1])):
+    for key in ("key_to_encoder", "key_to_stem"):
         there = plan.get(key)
         if there is None:
             continue
-        there = str(there).rstrip(".") + "."
+        if not isinstance(there, str):
+            raise InputError(f"checkpoint {content.path}: {key} must be a text, got {short(there)}.")
+        there = there.rstrip(".") + "."
         if not any(name.startswith(there) or f".{there}" in name for name in names):
             near = ", ".join(nearest(f"{there}0", names))
             raise InputError(

@@ -1,8 +1,8 @@
 """nnU-Net v2 checkpoints as its trainer saves them, TotalSegmentator's and others' releases among them.
 
 `DatasetXXX_Name/trainer__plans__configuration/fold_N/checkpoint_final.pth` holds `network_weights` and
-`init_args.plans`, which say all: both generations of plans are read. Where the plans are not inside, plans.json is looked
-for in the folders above. Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z; nnunetv2 2.8.
+`init_args.plans`, which say all: both generations of plans are read. Where the plans are not inside, plans.json is
+looked for in the folders above. Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z; nnunetv2 2.8.
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ def _configuration(plans: dict, content: Content) -> tuple[dict, str]:
             else "the second of a cascade: it reads the first's result"
         )
         raise InputError(
-            f"checkpoint {content.path}: configuration {wanted} is {why}, which is not read. Take 3d_fullres or 3d_lowres."
+            f"checkpoint {content.path}: configuration {wanted} is {why}, which is not read. Take 3d_fullres or "
+            "3d_lowres."
         )
     found, here, seen = {}, wanted, []
     while isinstance(here, str) and isinstance(known.get(here), dict):

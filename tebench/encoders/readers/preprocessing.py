@@ -1,6 +1,6 @@
 """How nnU-Net and nnssl prepared their images, from a plan's configuration.
 
-Arrays (z, y, x), `transpose_forward`, crop to the non-zero voxels, one normalisation scheme a channel, cubic resampling.
+Arrays (z, y, x), `transpose_forward`, crop to the non-zero voxels, one normalisation scheme a channel, cubic splines.
 What would change the input and is not done here is refused by name, unless the user states the input.
 Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z; nnunetv2/preprocessing/normalization.
 """
@@ -100,8 +100,8 @@ def normalisation_of(configuration: dict, intensities, channels: int, path: Path
         masks = masks * len(schemes)
     if len(schemes) not in (1, channels) or len(masks) != len(schemes):
         raise InputError(
-            f"checkpoint {path}: normalisation {short(schemes)} with use_mask_for_norm {short(masks)} does not name one "
-            f"scheme for each of {channels} channels."
+            f"checkpoint {path}: normalisation {short(schemes)} with use_mask_for_norm {short(masks)} does not name "
+            f"one scheme for each of {channels} channels."
         )
     found = [
         _scheme(scheme, bool(mask), intensities, channel, path)

@@ -1,7 +1,7 @@
 """Which Primus a file holds: size, token grid, and the order in which tokens follow one another.
 
-The order changes every feature and no weight's shape. It is stated beside the file, or follows from what the file says of
-its training; where it says nothing, it is guessed, and the reading says so.
+The order changes every feature and no weight's shape. It is stated beside the file, or follows from what the file says
+of its training; where it says nothing, it is guessed, and the reading says so.
 """
 
 from __future__ import annotations
