@@ -149,9 +149,9 @@ def test_a_sealed_manifest_of_another_form_is_not_trusted(tmp_path, change):
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"key_to_encoder": ["eva"]}, "its plan cannot be read"),
-        ({"recommended_downstream_patchsize": [1, 2, "x"]}, "its plan cannot be read"),
-        ({"pretrain_plan": 3}, "its plan cannot be read"),
+        ({"key_to_encoder": ["eva"]}, "key_to_encoder must be a text"),
+        ({"recommended_downstream_patchsize": [1, 2, "x"]}, "three positive integers"),
+        ({"pretrain_plan": 3}, "pretrain_plan must hold named values"),
         ({"architecture_plans": {"arch_class_name": ["ResEncL"]}}, "not known here"),
         (
             {"architecture_plans": {"arch_class_name": "ResEncL", "arch_kwargs": {"strides": [1]}}},
