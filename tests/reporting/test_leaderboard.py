@@ -80,9 +80,9 @@ def _embedded(page):
     for board in data["boards"]:
         for pool in board["pools"]:
             for (task, slug), view in zip(board["tasks"], pool["views"], strict=True):
-                rows = [dict(zip(data["columns"], row, strict=True)) for row in view["rows"]]
+                rows = [dict(zip(data["row"], row, strict=True)) for row in view["rows"]]
                 for row in rows:
-                    row |= {name: data["strings"][row[name]] for name in ("interval", "status", "reason")}
+                    row |= {name: data["strings"][row[name]] for name in page_data.WORDED}
                     row["metric"], row["slug"], row["title"] = board["metrics"][row["metric"]]
                     row |= {"task": task, "pool": pool, "board": board}
                 found[".".join([board["slug"], pool["slug"], slug])] = rows
