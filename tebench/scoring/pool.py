@@ -6,7 +6,6 @@ import numpy as np
 
 from tebench.base import storage
 from tebench.base.errors import InputError, NotApplicable
-from tebench.metrics import presets
 from tebench.metrics.evaluate_one import check_value
 from tebench.metrics.registry import get
 from tebench.scoring.score import Request, metric_hash, versions
@@ -29,7 +28,8 @@ def part_requests(request: Request, preset: dict | None = None) -> dict[str, Req
     for argument, name in request.metric.parts.items():
         part = get(name)
         shared = {key: value for key, value in request.parameters.items() if key in part.parameters}
-        found[argument] = Request.make(part, presets.below(part, shared, preset or {}), request.stages, request.seed)
+        settings = (preset or {}).get(name, {})
+        found[argument] = Request.make(part, {**settings, **shared}, request.stages, request.seed)
     return found
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, resolve
 from tebench.features import cache
 from tebench.features.grid import extract_all
@@ -13,9 +16,20 @@ from tebench.features.sampling import Recipe
 from tebench.tasks import catalogue as tasks
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Read every encoder at the sampled voxels of every task into the feature cache.
+
+    tebench extract benchmark=starter
+    tebench -m extract encoders=[deepbet],[deepbrain] tasks=[lungs],[lobes] hydra/launcher=joblib
+    """
+
+    READS: ClassVar = ("benchmark", "encoders", "leaked", "tasks", "seed", "sampling", "retry")
+
+
+def run(settings: Settings, options: Options) -> None:
     """Print each feature folder with its stages; one that is there and valid is left alone."""
-    for (task, encoder), folder in feature_folders(resolve(config)).items():
+    for (task, encoder), folder in feature_folders(resolve(settings)).items():
         manifest = cache.manifest(folder)
         stages = ", ".join(f"{stage['name']} {stage['channels']}" for stage in manifest["stages"])
         print(f"{task} / {encoder}: {manifest['rows']} voxels, {stages}\n  {folder}")
