@@ -110,9 +110,7 @@ def missing(benchmark: Benchmark, encoders, tasks, there: set[str], has: set[str
         lines.append(f"checkpoints (benchmark.checkpoints={benchmark.checkpoints or 'FOLDER'}):")
         lines += [f"  {name}: {benchmark.encoders[name]}" for name in lacking]
     if lacking := [name for name in tasks if name not in has]:
-        lines.append(
-            f"data sets, as nnU-Net raw or Decathlon folders (benchmark.data={benchmark.data or 'FOLDER'}):"
-        )
+        lines.append(f"data sets, as nnU-Net raw or Decathlon folders (benchmark.data={benchmark.data or 'FOLDER'}):")
         sets = benchmark.datasets
         lines += [f"  {name}: {sets[name]['title']}, {sets[name]['where']}" for name in lacking]
     return lines

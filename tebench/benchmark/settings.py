@@ -35,7 +35,9 @@ class Shared:
     retry: bool = option(
         False, "true: repeat what is recorded as failed; a disk, memory or download error is always repeated", how=True
     )
-    output: str | None = option(None, "folder of tables and figures; null: outputs/BENCHMARK/METRIC-and-what-differs", how=True)
+    output: str | None = option(
+        None, "folder of tables and figures; null: outputs/BENCHMARK/METRIC-and-what-differs", how=True
+    )
     # How and where a run computes, not what: every job takes these.
     plugins: tuple[str, ...] = option(
         (), "Python files that register metrics of your own: plugins=my_metric.py", empty=True, how=True
@@ -45,7 +47,9 @@ class Shared:
     cache: str | None = option(
         None, "folder of features, scores and tasks; null: $TEBENCH_CACHE or the platform's cache folder", how=True
     )
-    offline: bool = option(False, "true: only job=assets uses the network; a missing package stops with its command", how=True)
+    offline: bool = option(
+        False, "true: only job=assets uses the network; a missing package stops with its command", how=True
+    )
     progress: bool = option(True, "progress bars", how=True)
     verbose: bool = option(False, "true: log what is fetched, reused and rebuilt", how=True)
 

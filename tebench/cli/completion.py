@@ -36,8 +36,8 @@ def candidates(line: str) -> list[str]:
     ['explain']
     >>> candidates("tebench rank max_c")
     ['max_cases=']
-    >>> candidates("tebench metric=grtd_lb")
-    ['metric=grtd_lbtc']
+    >>> candidates("tebench metric=[lbtc,hsc")
+    ['metric=[lbtc,hscore', 'metric=[lbtc,hscore_regularized']
     """
     words = line.split()
     last = "" if line.endswith(" ") or not words else words[-1]

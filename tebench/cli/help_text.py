@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tebench.benchmark.conf import chosen_by_default, group_options
 from tebench.benchmark.options import help_lines, spelled
-from tebench.benchmark.settings import EVERY_JOB, Shared
+from tebench.benchmark.settings import EVERY_JOB, PROPOSED, Shared
 from tebench.cli import jobs
 from tebench.metrics.registry import load
 
@@ -68,7 +68,7 @@ def of_everything() -> str:
 def of_job(name: str) -> str:
     """One job: what it does, examples, its own options, the shared ones that it reads."""
     options, reads = jobs.options_of(name), jobs.reads(name)
-    usual = chosen_by_default()
+    usual = {**chosen_by_default(), **getattr(options, "USUAL", {})}
     lines = [f"tebench {name}: {jobs.summary(name)}", "", "Examples", *(f"  {one}" for one in jobs.examples(name))]
     if own := help_lines(options):
         lines += ["", "Options of this job", *own]
@@ -77,8 +77,10 @@ def of_job(name: str) -> str:
     if groups or shared or "metric" in reads:
         lines += ["", "Options that it shares with other jobs", *shared]
         if "metric" in reads:
-            proposed = getattr(options, "METRIC", None) or usual["metric"]
-            lines.append(f"  {f'metric={proposed}':<34} NAME, A,B or all; metric.OPTION=value (tebench --help lists them)")
+            chosen = "null" if usual["metric"] == PROPOSED else usual["metric"]
+            lines.append(
+                f"  {f'metric={chosen}':<34} NAME, A,B or all; metric.OPTION=value (tebench --help lists them)"
+            )
         for group in groups:
             named = ", ".join(group_options(group))
             lines.append(f"  {f'{group}={usual[group]}':<34} out of {named}")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from tebench.base.errors import TebenchError
 
+
 def main() -> None:
     """Entry point of `tebench` and `python -m tebench`."""
     arguments = sys.argv[1:]

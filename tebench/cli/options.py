@@ -3,7 +3,7 @@
     tebench rank ...                        job=rank, for the first word that has no =
     task=lungs, tasks=lungs, tasks=[lungs]  one meaning; `metric=a,b` and `metric=[a, b]` too
     target=FILE, job.target=FILE            an option of the job needs no `job.`
-    metric=[a,b]                            metric=several metric.names=[a,b], since Hydra would merge both into one node
+    metric=[a,b]                            metric=several metric.names=[a,b]: Hydra would merge both into one node
 
 An option that the chosen job does not read is refused, so that none is silently ignored.
 """
@@ -55,9 +55,8 @@ def prepare(arguments: list[str]) -> list[str]:
     given = [_named(setting, line) for setting in line.settings]
     chosen = _chosen(given, line)
     ready = [word for key, value in given for word in _written(key, value, chosen, line)]
-    if "metric" in line.readable and not any(word.startswith("metric=") for word in ready):
-        proposed = getattr(jobs.options_of(line.jobs[0]), "METRIC", None)
-        ready += [f"metric={proposed}"] if proposed else []
+    given_groups = {word.split("=", 1)[0] for word in ready}
+    ready += [f"{group}={name}" for group, name in _usual(line).items() if group not in given_groups]
     sweeping = [word for word in ready if overrides.is_sweep(word)]
     if sweeping and not line.sweep:
         raise InputError(f"{sweeping[0]} gives several values to one run. Add -m: one run each.")
@@ -65,7 +64,7 @@ def prepare(arguments: list[str]) -> list[str]:
 
 
 def take_apart(arguments: list[str]) -> Line:
-    """Flags, settings and jobs; the first word without = is the job, the next one the file of `tebench validate FILE`."""
+    """Flags, settings and jobs; the first word without = is the job, the next the file of `validate FILE`."""
     flags, settings, bare, own = [], [], [], None
     words = iter(_joined(arguments))
     for word in words:
@@ -129,7 +128,9 @@ def load_named_plugins(settings: list[str]) -> None:
 def _named(setting: str, line: Line) -> tuple[str, str]:
     """(key as Hydra has it, value): own options below `job.`, singular and plural as the job has them, no `+`."""
     if setting.startswith("~"):
-        raise InputError(f"{setting}: nothing can be taken out of the configuration. Set a value: KEY=VALUE or KEY=null.")
+        raise InputError(
+            f"{setting}: nothing can be taken out of the configuration. Set a value: KEY=VALUE or KEY=null."
+        )
     key, value = setting.lstrip("+").split("=", 1)
     first, _, rest = key.partition(".")
     if key == "job" or first == "hydra" or "/" in key or "@" in key:
@@ -156,12 +157,14 @@ def _refuse(key: str, line: Line, known) -> None:
     raise unknown_name(f"option of job {job}" if key not in elsewhere else "option", key, known)
 
 
+def _usual(line: Line) -> dict[str, str]:
+    """Group -> file that the job takes where conf/config.yaml takes another."""
+    return getattr(jobs.options_of(line.jobs[0]), "USUAL", {})
+
+
 def _chosen(given: list[tuple[str, str]], line: Line) -> dict[str, str]:
     """Group -> file that is in effect, also `metric`."""
-    chosen = chosen_by_default()
-    proposed = getattr(jobs.options_of(line.jobs[0]), "METRIC", None)
-    if proposed:
-        chosen["metric"] = proposed
+    chosen = {**chosen_by_default(), **_usual(line)}
     for key, value in given:
         if key in (*GROUPS, "metric"):
             names = overrides.items(value)
@@ -193,7 +196,9 @@ def _written(key: str, value: str, chosen: dict[str, str], line: Line) -> list[s
     known = parameters_of(Shared) | {f"job.{name}": one for name, one in line.job_options.items()}
     if key in known:
         one = known[key]
-        return [overrides.written(key, value, many=one.many, text=one.type is str and not one.choices, sweep=line.sweep)]
+        return [
+            overrides.written(key, value, many=one.many, text=one.type is str and not one.choices, sweep=line.sweep)
+        ]
     return [f"{key}={value}"]
 
 
@@ -201,6 +206,8 @@ def _metrics(value: str, line: Line) -> list[str]:
     """`metric=`: names, a list, or with -m a sweep over names or lists."""
     known = load()
     lists = overrides.lists(value)
+    if overrides.is_function(value) and not line.sweep:
+        raise InputError(f"metric={value} gives several values to one run. Add -m: one run each.")
     for name in (name for names in lists for name in names):
         if name not in known and name != ALL:
             raise unknown_metric(name, [*known, ALL])

@@ -37,6 +37,11 @@ def lists(value: str) -> list[list[str]]:
     return found
 
 
+def is_function(value: str) -> bool:
+    """Whether it is one of Hydra's, such as choice(a,b)."""
+    return bool(re.fullmatch(rf"(?:{'|'.join(_FUNCTIONS)})\(.*\)", value.strip()))
+
+
 def parse(word: str):
     """Hydra's reading of the word, or None where its grammar has none."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

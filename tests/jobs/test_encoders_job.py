@@ -13,10 +13,8 @@ from tebench.cli.jobs import encoders
 from tebench.encoders import checkpoints
 
 
-
 def run(*words):
     encoders.run(*own_world.compose("job=encoders", *words))
-
 
 
 @pytest.fixture(autouse=True)

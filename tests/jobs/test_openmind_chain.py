@@ -138,8 +138,10 @@ def test_what_was_understood_of_the_checkpoints(world, capsys):
     from tebench.base.errors import InputError
     from tebench.cli.jobs import encoders
 
-    encoders.run(*compose("job=encoders", "benchmark=openmind_primus", f"benchmark.checkpoints={world / 'checkpoints'}"))
+    encoders.run(
+        *compose("job=encoders", "benchmark=openmind_primus", f"benchmark.checkpoints={world / 'checkpoints'}")
+    )
     lines = capsys.readouterr().out.splitlines()
     assert sorted(line.split()[0] for line in lines[1:4]) == sorted(PRIMUS)
     with pytest.raises(InputError, match="PrimusM-OpenMind-MAE: https"):
-        encoders.run(*compose("job=encoders", "benchmark=openmind_primus"))
+        encoders.run(*compose(*words))

@@ -12,8 +12,7 @@ from tebench.benchmark.settings import requested
 from tebench.cli.config import compose
 from tebench.metrics import presets
 from tebench.metrics.registry import get, load
-from tebench.scoring.pool import part_requests
-from tebench.scoring.score import Request
+from tebench.scoring.request import Request, part_requests
 
 
 def preset(name):
@@ -88,7 +87,7 @@ def test_parts_of_a_fused_metric_get_the_preset_too():
     [
         ({"name": "mine", "metrics": {"gbcc": {}}}, "unknown metric 'gbcc'. Did you mean 'gbc'?"),
         ({"name": "mine", "metrics": {"gbc": {"pc": 3}}}, "unknown parameter of metric gbc 'pc'. Did you mean 'pca'?"),
-        ({"name": "mine", "metrics": {"gbc": {"pca": 0}}}, "gbc: parameter 'pca' must be a whole number >= 1 or null, got 0"),
+        ({"name": "mine", "metrics": {"gbc": {"pca": 0}}}, "'pca' must be a whole number >= 1 or null, got 0"),
         ({"name": "mine", "metrics": {"gbc": 64}}, "gbc: expected a mapping of parameters, got 64"),
         ({"name": "mine", "metrics": {"hscore": {"pca": 3}}}, "unknown parameter of metric hscore 'pca'. Known: none"),
         ({"name": "mine", "metric": {}}, "expected the keys name and metrics"),
@@ -114,7 +113,7 @@ def test_a_wrong_line_names_its_file(node, words):
         ("metric=gbc metric.pca=null preset=paper", "gbc", {"pca": None}),
         ("metric=knn preset=paper preset.metrics.knn.k=2", "knn", {"k": 2}),
         ("metric=grtd_lbtc ++preset.metrics.lbtc.patch=feature preset=paper", "grtd_lbtc", {"patch": "feature"}),
-        ("metric=grtd_lbtc metric.patch=spatial ++preset.metrics.lbtc.patch=feature", "grtd_lbtc", {"patch": "spatial"}),
+        ("metric=grtd_lbtc metric.patch=spatial preset.metrics.lbtc.patch=feature", "grtd_lbtc", {"patch": "spatial"}),
         ("rank dataset=x encoders=y metrics=knn,gbc metric.options.knn.k=3 preset=paper", "knn", {"k": 3}),
     ],
 )  # fmt: skip

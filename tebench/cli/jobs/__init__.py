@@ -1,7 +1,8 @@
 """One file a job: its options as one frozen dataclass, one call, printing.
 
 A job's module holds `Options` (the docstring's first line is its line of help, the rest its examples; `READS` names the
-shared options and groups that it reads) and `run(settings, options)`. Importing it is light: what computes is imported
+shared options and groups that it reads, `USUAL` the files of groups that it takes by default where
+conf/config.yaml names others) and `run(settings, options)`. Importing it is light: what computes is imported
 inside the functions.
 """
 

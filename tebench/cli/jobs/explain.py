@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark.extraction import feature_folders
 from tebench.benchmark.options import option
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import resolve
-from tebench.cli.jobs.extract import feature_folders
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -15,13 +15,22 @@ from tebench.base.errors import CacheError, InputError, NotApplicable
 from tebench.benchmark.options import option
 from tebench.benchmark.settings import Requested, Settings
 from tebench.benchmark.spec import cache_folder, leaderboard_folder, recipe_of
+from tebench.cli.bar import bar
+from tebench.features import resampling
+from tebench.features.distinct import Distinct, distinct
 from tebench.features.sampling import Recipe
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import get
+from tebench.reporting import ranking_data
 from tebench.scoring import budget
-from tebench.scoring.pool import part_requests, with_parts
-from tebench.scoring.score import Request
+from tebench.scoring.engine import score_all
+from tebench.scoring.pool import fuse
+from tebench.scoring.request import Request, part_requests, with_parts
+from tebench.scoring.score import folder_of
 from tebench.tasks.base import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +61,23 @@ class Options:
     tebench rank dataset=FOLDER encoders=FOLDER max_cases=20 window=[128,128,96] device=cuda
     """
 
-    METRIC: ClassVar = "proposed"
     READS: ClassVar = ("encoders", "metric", "preset", "stages", "seed", "sampling", "protocol")
+    # The leaderboard proposes the metric; own data may have small classes, and no published scores to agree with.
+    USUAL: ClassVar = {"metric": "proposed", "sampling": "floor"}
 
-    dataset: str | None = option(None, "folder of an nnU-Net raw or Decathlon data set")
+    dataset: str | None = option(None, "folder with dataset.json (nnU-Net raw, Decathlon), or a JSON list of files")
     cases: tuple[str, ...] | None = option(None, "only these cases: cases=[case_001,case_007]")
-    max_cases: Annotated[int, Interval(1)] | None = option(None, "at most so many cases, chosen by a hash of their names")
+    exclude: tuple[str, ...] | None = option(None, "leave these cases out: exclude=[case_003]")
+    skip_broken: bool = option(False, "true: cases with problems are left out and listed, not refused")
+    max_cases: Annotated[int, Interval(1)] | None = option(
+        None, "at most so many cases, chosen by a hash of their names"
+    )
+    geometry: Literal["file", "sform", "qform", "voxels"] = option(
+        "file", "sform or qform of NIfTI headers first; voxels: image and label map paired as they are stored"
+    )
+    outside: bool = option(
+        True, "false: refuse a dataset.json that names files outside its folder, for one that you did not write"
+    )
     minutes: float | None = option(
         None, "budget: fewer cases and voxels, so that all is done in about this time; intervals get wider"
     )
@@ -79,24 +99,85 @@ def run(settings: Settings, options: Options) -> None:
     from tebench.reporting import ranking as report
 
     begin = time.monotonic()
+    task = _open(settings, options)
     evidence = recommend.evidence(leaderboard_folder(None), settings.protocol["name"])
     metrics = chosen_metrics(settings, recommend.candidates(evidence))
     setting = _setting(settings, options.draws, options.window, metrics)
-    task = _open(options, setting)
     encoders, refused = usable(settings.encoders, task)
-    recipe, whole, notes = Recipe(**recipe_of(settings)), task, []
+    encoders, grids, refused = on_their_grids(task, encoders, refused)
+    recipe, whole = Recipe(**recipe_of(settings)), task
+    print("\n".join(beforehand(task, grids)), flush=True)
+    notes = []
     if options.minutes is not None:
         task, recipe, notes = within(options.minutes * 60, begin, task, recipe, encoders, setting)
-    if task.facts["note"]:
-        notes = [f"Data: {task.facts['note']}.", *notes]
     found, times = compute(task, recipe, encoders, setting)
+    folders = {name: part["folder"] for name, part in times.items()}
+    read = Read.of(task, folders, grids)
+    notes = [*data_notes(task, grids), *ranking_data.few_rows(read.distinct), *notes]
     text = report.write(
         storage.make_folder(Path(options.folder or Path("outputs") / "rank" / task.name)), found, times,
-        names=[metric.name for metric, _ in metrics], chosen=settings.metrics is not None, evidence=evidence, task=task, n_all=len(whole.cases),
+        names=[metric.name for metric, _ in metrics], chosen=settings.metrics is not None, evidence=evidence,
+        task=task, n_all=len(whole.cases),
         n_draws=len(setting.seeds), refused=refused, notes=notes, minutes=options.minutes,
         config=settings.record(asdict(options)),
+        classes=read.classes, readings=read.readings,
     )  # fmt: skip
     print(text)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of the data, by class and by encoder."""
+
+    classes: pd.DataFrame
+    readings: pd.DataFrame
+    distinct: dict[str, Distinct]
+
+    @classmethod
+    def of(cls, task: Task, folders: dict[str, Path], grids: dict) -> Read:
+        from tebench.encoders import catalogue
+        from tebench.features import cache
+
+        rows = {name: distinct(folder) for name, folder in folders.items()}
+        sample = cache.read(next(iter(folders.values())), verify=False).sample
+        found = {name: catalogue.reading(name) for name in folders}
+        return cls(ranking_data.classes(task, sample), ranking_data.readings(found, grids, rows), rows)
+
+
+def on_their_grids(task: Task, encoders: list[str], refused: dict[str, str]) -> tuple[list[str], dict, dict[str, str]]:
+    """(encoders, encoder -> the grids it reads the cases on, refused): one whose grid explodes is refused."""
+    from tebench.encoders import catalogue
+
+    found, refused = {}, dict(refused)
+    for name in encoders:
+        try:
+            found[name] = resampling.grids(task.facts["per_case"], catalogue.reading(name).spec.spacing)
+        except InputError as error:
+            refused[name] = str(error)
+    _enough(list(found), refused)
+    return list(found), found, refused
+
+
+def beforehand(task: Task, grids: dict) -> list[str]:
+    """What is known before anything is computed: the data, and the grid that each encoder reads them on."""
+    alike: dict[str, list[str]] = {}
+    for name, found in grids.items():
+        alike.setdefault(found.text(), []).append(name)
+    lines = [f"{task.name}: {task.facts['n_cases']} cases, {task.n_foreground} foreground classes"]
+    lines += data_notes(task, grids)
+    return [*lines, *(f"{', '.join(names)}: {text}" for text, names in alike.items())]
+
+
+def data_notes(task: Task, grids: dict) -> list[str]:
+    """What is unusual about the data, a sentence a line, and which cases were left out and why."""
+    facts = task.facts
+    lines = [f"Data: {facts['note']}."] if facts["note"] else []
+    if facts["excluded"]:
+        lines.append(f"Left out by name: {', '.join(facts['excluded'])}.")
+    if facts["left_out"]:
+        lines.append(f"Left out as broken ({len(facts['left_out'])}):")
+        lines += [f"  {case}: {'; '.join(problems)}" for case, problems in facts["left_out"].items()]
+    return [*lines, *ranking_data.few_voxels(grids)]
 
 
 def chosen_metrics(settings: Settings, proposed: list[str]) -> tuple[Requested, ...]:
@@ -119,19 +200,21 @@ def _setting(settings: Settings, draws: int, window, metrics: tuple[Requested, .
     )  # fmt: skip
 
 
-def _open(options: Options, setting: Setting) -> Task:
-    from tebench.tasks.dataset import choose, open_dataset, read_layout
+def _open(settings: Settings, options: Options) -> Task:
+    from tebench.tasks.dataset import open_dataset
+    from tebench.tasks.survey import choose, read_layout
 
     if not options.dataset:
         raise InputError(
             "job=rank needs a data set: dataset=FOLDER of nnU-Net raw (imagesTr, labelsTr, dataset.json) or Decathlon."
         )
-    cases = None if options.cases is None else list(options.cases)
-    n_cases = len(choose(read_layout(Path(options.dataset)), cases, options.max_cases))
-    with _bar("checking cases", "case", setting.progress, n_cases) as bar:
+    cases, exclude = (None if names is None else list(names) for names in (options.cases, options.exclude))
+    n_cases = len(choose(read_layout(Path(options.dataset), options.outside), cases, options.max_cases, exclude))
+    with bar("checking cases", "case", settings.progress, n_cases) as shown:
         task = open_dataset(
-            options.dataset, cases=cases, max_cases=options.max_cases, cache=setting.cache / "datasets",
-            on_case=lambda _: bar.update(),
+            options.dataset, cases=cases, exclude=exclude, max_cases=options.max_cases,
+            skip_broken=options.skip_broken, geometry=options.geometry, outside=options.outside,
+            cache=cache_folder(settings) / "datasets", on_case=lambda _: shown.update(),
         )  # fmt: skip
     return task
 
@@ -154,10 +237,14 @@ def usable(items, task: Task) -> tuple[list[str], dict[str, str]]:
             good.append(name)
         else:
             refused[name] = f"reads {reads} channels, the images have {channels}."
+    _enough(good, refused)
+    return good, refused
+
+
+def _enough(good: list[str], refused: dict[str, str]) -> None:
     if len(good) < 2:
         reasons = "".join(f"\n  {name}: {why}" for name, why in refused.items())
         raise InputError(f"a ranking needs at least 2 encoders, {len(good)} can read these data.{reasons}")
-    return good, refused
 
 
 def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recipe, list[str]]:
@@ -185,7 +272,7 @@ def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recip
         n, share = budget.fit(cost, len(order), left)
         plan = {"cases": n, "share": share, "estimate": cost.seconds(n, share)}
         plan["full"] = cost.seconds(len(order), 1.0) + time.monotonic() - begin
-        storage.write_signed(path, plan)
+        storage.write_sealed(path, plan)
     n, share = plan["cases"], plan["share"]
     notes = []
     if n < len(order) or share < 1:
@@ -203,7 +290,7 @@ def _plan(path: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        return storage.read_signed(path)
+        return storage.read_sealed(path)
     except CacheError as error:
         log.warning("%s The pilot is run again.", error)
         return None
@@ -230,12 +317,10 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
     """(metric -> encoder -> Scores, oriented up; encoder -> seconds of extraction and scoring)."""
     from tebench.features import cache, joined
     from tebench.features.grid import extract_all
-    from tebench.runtime.workers import each
-    from tebench.scoring.jackknife import score_kept
 
-    with _bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as bar:
+    with bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as shown:
         sample = joined.load_or_draw(
-            task, recipe, setting.seeds, setting.cache / "samples", on_case=lambda _: bar.update()
+            task, recipe, setting.seeds, setting.cache / "samples", on_case=lambda _: shown.update()
         )
     folders = extract_all(
         [(task, name, sample) for name in encoders], cache=setting.cache / "features", workers=setting.workers,
@@ -243,19 +328,20 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
         interpolation=setting.interpolation,
     )  # fmt: skip
     everything = with_parts(setting.requests, setting.preset)
-    spelled = [request.spelled for request in everything]
-    jobs = [(folder, task.name, spelled, setting.cache / "rank", setting.plugins) for folder in folders]
-    kept = "what it kept is used again."
-    found = each(score_kept, jobs, setting.workers, f"{prefix}scoring", progress=setting.progress, kept=kept)
-    records = dict(zip(encoders, found, strict=True))
+    pairs = {(task.name, name): folder for name, folder in zip(encoders, folders, strict=True)}
+    scored = score_all(
+        everything, pairs, folder_of(setting.cache), workers=setting.workers, plugins=setting.plugins,
+        progress=setting.progress, retry=True, resampled=True, description=f"{prefix}scoring",
+    )  # fmt: skip
+    records = {name: scored[task.name, name] for name in encoders}
     found = _oriented(records, everything, encoders, task.n_foreground, setting)
     times = {}
     for name, folder in zip(encoders, folders, strict=True):
         manifest = cache.manifest(folder)
-        scoring = sum(record["seconds"] for record in records[name])
         times[name] = {
-            "extraction": manifest["seconds"], "forward": manifest["forward_seconds"], "scoring": scoring,
-            "peak_mb": manifest["peak_memory_mb"],
+            "extraction": manifest["seconds"], "forward": manifest["forward_seconds"],
+            "scoring": sum(score.seconds for score in records[name]), "peak_mb": manifest["peak_memory_mb"],
+            "folder": folder,
         }  # fmt: skip
     return found, times
 
@@ -265,11 +351,10 @@ def _oriented(records: dict, requests: list[Request], encoders: list[str], n_for
 
     raw: dict[str, dict] = {}
     for name in encoders:
-        for record in records[name]:
-            arrays = [None if record[key] is None else np.array(record[key]) for key in ("scores", "left_out")]
-            raw.setdefault(record["metric"], {})[name] = Scores(
-                *arrays, record["status"], record["reason"], record["seconds"]
-            )
+        for score in records[name]:
+            arrays = [score.resamples.get(key) for key in ("draws", "left_out")]
+            arrays = [None if array is None else np.array(array) for array in arrays]
+            raw.setdefault(score.metric, {})[name] = Scores(*arrays, score.status, score.reason, score.seconds)
     for request in requests:
         if request.metric.reads == "parts":
             raw[request.metric.name] = _fused(request, raw, encoders, n_foreground, setting.preset)
@@ -315,29 +400,23 @@ def _fused(request: Request, raw: dict, encoders: list[str], n_foreground: int, 
         n_draws = min(array.shape[0] for of_part in arrays.values() for array in of_part)
         tables = {a: np.array([array[:n_draws].ravel() for array in of_part]) for a, of_part in arrays.items()}
         columns = next(iter(tables.values())).shape[1]
-        call = request.metric.function
-        each = [{argument: table[:, i] for argument, table in tables.items()} for i in range(columns)]
-        return np.array([call(part, n_foreground, **request.parameters) for part in each]).T
+        found = []
+        for i in range(columns):
+            column = {name: {a: float(table[k, i]) for a, table in tables.items()} for k, name in enumerate(present)}
+            found.append(fuse(request.metric, request.parameters, column, n_foreground))
+            if broken := [outcome for outcome in found[-1].values() if outcome.status != "ok"]:
+                raise NotApplicable(broken[0].reason)
+        return np.array([[outcome.score for outcome in one.values()] for one in found]).T
 
     try:
         values = over(lambda item: item.values)
         complete = all(of_part[name].left_out is not None for of_part in parts.values() for name in present)
         left = over(lambda item: item.left_out) if complete else None
         n_groups = next(iter(parts.values()))[present[0]].left_out.shape[1] if complete else 0
-    except (InputError, NotApplicable) as error:
+    except NotApplicable as error:
         return {**fused, **{n: Scores(None, None, "not_applicable", str(error), seconds[n]) for n in present}}
     note = f"fused without {', '.join(reasons)}" if reasons else ""
     for index, name in enumerate(present):
         left_out = None if left is None else left[index].reshape(-1, n_groups)
         fused[name] = Scores(values[index], left_out, "ok", note, seconds[name])
     return fused
-
-
-def _bar(description: str, unit: str, show: bool, total: int | None = None):
-    import sys
-
-    from tqdm import tqdm
-
-    # In a log file a line every 30 s instead of ten a second.
-    interval = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(desc=description, unit=unit, total=total, disable=not show, leave=False, mininterval=interval)

@@ -17,8 +17,7 @@ from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, resolve
 from tebench.cli.jobs.score import requests_of
 from tebench.metrics.parameters import Interval
-from tebench.scoring.grid import direct
-from tebench.scoring.pool import with_parts
+from tebench.scoring.request import direct, with_parts
 
 
 @dataclass(frozen=True)
@@ -34,19 +33,20 @@ class Options:
         "output",
     )  # fmt: skip
 
-    parts: tuple[Literal["extract", "finetune", "score"], ...] = option(("extract", "finetune", "score"), "of the chain", how=True)
-    seeds: tuple[Annotated[int, Interval(0)], ...] = option((0, 1, 2), "of fine-tuning", how=True)
-    folder: str | None = option(None, "results of fine-tuning; null: <cache>/finetuning", how=True)
+    parts: tuple[Literal["extract", "finetune", "score"], ...] = option(
+        ("extract", "finetune", "score"), "of the chain"
+    )
+    seeds: tuple[Annotated[int, Interval(0)], ...] = option((0, 1, 2), "of fine-tuning")
+    folder: str | None = option(None, "results of fine-tuning; null: <cache>/finetuning")
     beside: tuple[str, ...] = option(
-        ("random", "n_parameters"), "metrics beside metric=, as job=score has them", empty=True, how=True
+        ("random", "n_parameters"), "metrics beside metric=, as job=score has them", empty=True
     )
     fresh: Annotated[float, Interval(0)] = option(
         30.0,
         "minutes: where the file system cannot show whether another host holds a lock, a younger partial file does",
-        how=True,
     )
-    verify: bool = option(False, "true: hash every feature file too, which reads them all", how=True)
-    shown: Annotated[int, Interval(0)] = option(12, "cells listed in each state; the CSV lists all", how=True)
+    verify: bool = option(False, "true: hash every feature file too, which reads them all")
+    shown: Annotated[int, Interval(0)] = option(12, "cells listed in each state; the CSV lists all")
 
 
 def run(settings: Settings, options: Options) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from tebench.base import storage
+from tebench.base.errors import InputError
+from tebench.benchmark import ground_truth
+from tebench.benchmark.extraction import feature_folders, read_pairs
 from tebench.benchmark.options import option
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, resolve
-from tebench.cli.jobs.extract import feature_folders, read_pairs
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import get
+from tebench.scoring.score import folder_of
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,18 @@ class Options:
 
     tebench study study=stages benchmark=starter          which stages metrics read
     tebench study study=voxels metrics=[lbtc,grtd]        how many voxels topology metrics need
+    tebench study study=inference                         size and power of the tests
     """
 
     READS: ClassVar = (
         "benchmark", "encoders", "leaked", "tasks", "seed", "sampling", "protocol", "preset", "retry"
     )  # fmt: skip
 
-    study: Literal["stages", "voxels"] = option("stages", "stages: which stages metrics read; voxels: how many voxels")
+    study: Literal["stages", "voxels", "inference", "truths"] = option(
+        "stages",
+        "stages: which stages metrics read; voxels: how many voxels topology metrics need; inference: size and power "
+        "of tests; truths: other readings of the ground truth",
+    )
     folder: str = option("docs/studies", "where the page, its rows and its figure go")
     target: str | None = option(None, "correlate with another ground-truth file (CSV) than the benchmark's")
     metrics: tuple[str, ...] | None = option(None, "narrow the study to these metrics")
@@ -37,28 +45,23 @@ class Options:
         "stages: own is each metric's",
     )
     sizes: tuple[float, ...] = option(
-        (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0), "voxels: multiples of the sampling sizes (foreground, background, anchors)"
+        (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0),
+        "voxels: multiples of the sampling sizes (foreground, background, anchors)",
     )
     draws: Annotated[int, Interval(1)] = option(
         5, "voxels: draws that share no voxel; the sample that is read holds draws x the largest size"
     )
     cases: Annotated[int, Interval(1)] | None = option(2, "voxels: the first cases of every task; null: all")
+    pools: Annotated[int, Interval(1)] = option(300, "inference: simulated pools a line")
 
 
 def run(settings: Settings, options: Options) -> None:
     """Check everything that can be checked before computing, then run the study that is asked for."""
-    studies = {"stages": _stages, "voxels": _voxels}
+    studies = {"stages": _stages, "voxels": _voxels, "inference": _inference, "truths": _truths}
     world = resolve(settings)
+    truth = ground_truth.of_world(world, ground_truth_file(settings, options.target), protocol_name(settings))
     folder = storage.make_folder(Path(options.folder))
-    print(studies[options.study](settings, options, world, _truth(settings, options, world), folder))
-
-
-def _truth(settings: Settings, options: Options, world: World):
-    from tebench.evaluation import groundtruth
-
-    truth = groundtruth.read(ground_truth_file(settings, options.target), protocol=protocol_name(settings))
-    groundtruth.require(truth, world.encoders, world.tasks)
-    return truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
+    print(studies[options.study](settings, options, world, truth, folder))
 
 
 def _stages(settings: Settings, options: Options, world: World, truth, folder: Path) -> str:
@@ -70,7 +73,7 @@ def _stages(settings: Settings, options: Options, world: World, truth, folder: P
     metrics = stages.metrics_that_read_features(options.metrics)
     pool = Pool(world.pool, world.encoders)
     scores = stages.score(
-        feature_folders(world), metrics, policies, world.cache / "cells", seed=world.seed, preset=settings.preset,
+        feature_folders(world), metrics, policies, folder_of(world.cache), seed=world.seed, preset=settings.preset,
         workers=world.workers, plugins=settings.plugins, progress=world.progress,
     )  # fmt: skip
     scores["pool"] = [pool.id if get(name).pool_dependent else "" for name in scores["metric"]]
@@ -123,6 +126,48 @@ def _voxels(settings: Settings, options: Options, world: World, truth, folder: P
     storage.write_text(folder / "voxels.md", text)
     style.save(voxels_page.figure(table, recipe, titles, world.encoders), folder, "voxels")
     return f"{folder / 'voxels.md'}: {len(metrics)} metrics at {len(sizes)} sizes, {options.draws} draws each"
+
+
+def _inference(settings: Settings, options: Options, world: World, truth, folder: Path) -> str:
+    import numpy as np
+
+    from tebench.encoders import catalogue
+    from tebench.evaluation.design import Design
+    from tebench.reporting import formats
+    from tebench.research.studies import inference, inference_page
+    from tebench.tasks import catalogue as tasks
+
+    design = Design.of(world.encoders, catalogue.design(world.encoders))
+    designs = {world.pool: design, "larger": inference.larger()}
+    few = np.array([tasks.load(name).n_foreground <= 2 for name in world.tasks])
+    found = inference.study(designs, few, n_pools=options.pools, seed=world.seed, progress=world.progress)
+    texts = {world.pool: f"Pool {world.pool}: {design.text()}", "larger": f"To plan for: {designs['larger'].text()}"}
+    text = inference_page.page(found, texts, len(few), int(few.sum()), command=_command())
+    storage.write_text(folder / "inference.csv", formats.csv_text(found))
+    storage.write_text(folder / "inference.md", text)
+    return f"{folder / 'inference.md'}: {options.pools} simulated pools a line"
+
+
+def _truths(settings: Settings, options: Options, world: World, truth, folder: Path) -> str:
+    import pandas as pd
+
+    from tebench.evaluation import groundtruth, other_truths
+    from tebench.reporting import formats
+    from tebench.research.studies import truths, truths_page
+
+    path = ground_truth_file(settings, options.target)
+    beside = path.with_name(f"{path.stem}_volumes.csv")
+    if not beside.is_file():
+        raise InputError(f"study truths reads Dice per volume and class from {beside}, which is not there.")
+    volumes = other_truths.check(pd.read_csv(beside, dtype=str))
+    volumes = volumes[volumes["task"].isin(world.tasks) & volumes["encoder"].isin(world.encoders)]
+    protocols = [name for name in groundtruth.protocols(path) if name in set(volumes["protocol"])]
+    rows = pd.concat([groundtruth.read(path, protocol=name) for name in protocols])
+    tables = truths.measure(volumes, rows, sorted(world.encoders), protocols)
+    text = truths_page.page(*tables, protocols, len(world.encoders), command=_command())
+    storage.write_text(folder / "truths.csv", formats.csv_text(tables[0]))
+    storage.write_text(folder / "truths.md", text)
+    return f"{folder / 'truths.md'}: {len(other_truths.TRUTHS)} readings of {len(protocols)} protocols"
 
 
 def _command() -> str:
