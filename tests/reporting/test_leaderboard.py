@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tebench.base.errors import InputError
+from tebench.cli.config import compose
 from tebench.cli.jobs import leaderboard as job
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.evaluate import evaluate
@@ -25,16 +26,12 @@ from tebench.reporting.summary import number
 
 HOSTILE = "=1+1</script><script>alert('x')</script><img src=x onerror=alert(1)>\"&_%${\\input{x}}"
 NARROW = Pool("third_party", tuple(leaderboard_world.ENCODERS[:3]))
-CONFIG = {
-    "job": {"folder": None, "check": False, "update": False, "metrics": None}, "protocol": {"name": "starter-v1"},
-    "workers": 1,
-}  # fmt: skip
 
 
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory):
     folder = leaderboard_world.write(tmp_path_factory.mktemp("leaderboard"), *leaderboard_world.rows_and_truth())
-    job.run({**CONFIG, "job": {**CONFIG["job"], "folder": str(folder)}})
+    job.run(*compose("leaderboard", f"folder={folder}", "workers=1")[1:])
     return folder
 
 
@@ -110,7 +107,7 @@ def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, c
     assert publish.differences(folder, made) == ["tables/stray.tex was not generated"]
     monkeypatch.setattr(publish, "build", lambda *_, **__: made)
     with pytest.raises(SystemExit, match="1"):
-        job.run({**CONFIG, "job": {**CONFIG["job"], "folder": str(folder), "check": True}})
+        job.run(*compose("leaderboard", f"folder={folder}", "check=true", "workers=1")[1:])
     assert "tables/stray.tex was not generated" in capsys.readouterr().out
     (folder / "tables" / "stray.tex").unlink()
 
@@ -365,19 +362,16 @@ def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_p
     monkeypatch.setattr(scores, "score_world", lambda *_: [Score(**row) for row in scored.to_dict("records")])
     made = SimpleNamespace(name="starter", encoders=board.pools[0].encoders, tasks=board.tasks, pool="zoo", seed=0)
     monkeypatch.setattr(spec, "resolve", lambda _: made)
-    config = {
-        **CONFIG, "job": {**CONFIG["job"], "metrics": ["gbc"]}, "benchmark": {"ground_truth": "starter.csv"},
-        "encoders": None, "tasks": None, "stages": None, "plugins": [],
-    }  # fmt: skip
-    rows = leaderboard_rows.read(job.update(config, tmp_path))
+    settings, options = compose("leaderboard", "benchmark=starter", "update=true", "metric=gbc")[1:]
+    rows = leaderboard_rows.read(job.update(settings, options, tmp_path))
     key = ["metric", "task", "encoder"]
     moved = (rows.set_index(key)["score"] - board.rows.set_index(key)["score"]).groupby("metric").mean()
     assert moved["gbc"] == pytest.approx(1)
     assert moved.drop("gbc").abs().max() == 0
     with pytest.raises(InputError, match="whole benchmark"):
-        job.update({**config, "tasks": ["tissues"]}, tmp_path)
+        job.update(replace(settings, tasks=("tissues",)), options, tmp_path)
     with pytest.raises(InputError, match="Did you mean 'gbc'"):
-        job.update({**config, "job": {**CONFIG["job"], "metrics": ["gbcc"]}}, tmp_path)
+        job.update(settings, replace(options, metrics=("gbcc",)), tmp_path)
 
 
 def test_an_update_of_all_keeps_the_rows_of_submissions(board, tmp_path):
