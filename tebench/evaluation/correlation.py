@@ -11,8 +11,6 @@ import math
 import numpy as np
 
 from tebench.base.errors import InputError
-from tebench.evaluation.concordance import FROM
-from tebench.evaluation.concordance import concordance as by_sorting
 
 STATISTICS = ("tau_w", "tau", "pearson", "regret", "rel1", "rel3")
 TIE_TOLERANCE = 1e-12
@@ -168,7 +166,7 @@ def _broadcast(score, dice) -> tuple[np.ndarray, np.ndarray]:
 
 def _correlations(score, dice, *, only_weighted: bool = False) -> dict[str, np.ndarray]:
     k = score.shape[-1]
-    step = max(1, _CHUNK // (k**2 if k < FROM else 8 * k))
+    step = max(1, _CHUNK // k**2)
     parts = [
         _correlations_chunk(score[start : start + step], dice[start : start + step], only_weighted)
         for start in range(0, len(score), step)
@@ -177,10 +175,7 @@ def _correlations(score, dice, *, only_weighted: bool = False) -> dict[str, np.n
 
 
 def _correlations_chunk(score, dice, only_weighted) -> dict[str, np.ndarray]:
-    if score.shape[-1] >= FROM:
-        concordance, untied_score, untied_dice = by_sorting(score, dice)
-    else:
-        concordance, untied_score, untied_dice = _by_pairs(score, dice)
+    concordance, untied_score, untied_dice = _by_pairs(score, dice)
     tau_w = 0.5 * (
         _weighted(_weights(score, dice), concordance, untied_score, untied_dice)
         + _weighted(_weights(dice, score), concordance, untied_score, untied_dice)
@@ -192,7 +187,10 @@ def _correlations_chunk(score, dice, only_weighted) -> dict[str, np.ndarray]:
 
 
 def _by_pairs(score, dice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `concordance` gives, from a table of all pairs."""
+    """(c, untied_score, untied_dice), (B, K) each, of (B, K) scores and Dice; whole numbers, hence exact.
+
+    c_i = sum_j sign(s_i - s_j) sign(t_i - t_j); untied_i = how many j differ from i.
+    """
     s, t = _signs(score), _signs(dice)
     # Sums of at most K signs: exact in float32.
     return tuple(np.einsum("bij,bij->bi", a, b).astype(np.float64) for a, b in ((s, t), (s, s), (t, t)))
