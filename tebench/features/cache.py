@@ -127,8 +127,11 @@ def header(folder: Path) -> dict:
 
 
 def header_of(manifest: dict) -> dict:
-    """What a cell's address takes from the manifest."""
-    return {name: manifest[name] for name in ("feature_hash", "label_hash")} | {"facts": manifest["encoder"]}
+    """What a cell's address takes from the manifest; facts as the catalogue declares them today."""
+    from tebench.encoders.catalogue import declared
+
+    facts = declared(manifest["encoder"])
+    return {name: manifest[name] for name in ("feature_hash", "label_hash")} | {"facts": facts}
 
 
 def check(folder: Path, key: str | None = None, *, verify: bool = True) -> dict:

@@ -233,7 +233,7 @@ def _refuses(call) -> tuple[bool, str]:
 
 
 def _static_checks(metric: Metric) -> Iterator[Check]:
-    facts = {"name": "some_encoder", "task": "some_task", "n_parameters": 1000}
+    facts = {"name": "some_encoder", "task": "some_task", "n_parameters": 1000, "n_foreground": 3, "dose": 0.5}
 
     def call():
         return check_value(metric, metric.function(dict(facts), **metric.complete({})), None)

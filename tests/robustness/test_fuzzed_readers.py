@@ -91,7 +91,7 @@ def test_a_small_archive_that_claims_a_large_volume_is_refused(tmp_path):
 
     import raw_data
 
-    from tebench.tasks.images import read
+    from tebench.tasks.reading import read
 
     raw_data.write(tmp_path / "x.nii", raw_data.image())
     data = bytearray((tmp_path / "x.nii").read_bytes())
@@ -149,9 +149,9 @@ def test_a_sealed_manifest_of_another_form_is_not_trusted(tmp_path, change):
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"key_to_encoder": ["eva"]}, "its plan cannot be read"),
-        ({"recommended_downstream_patchsize": [1, 2, "x"]}, "its plan cannot be read"),
-        ({"pretrain_plan": 3}, "its plan cannot be read"),
+        ({"key_to_encoder": ["eva"]}, "key_to_encoder must be a text"),
+        ({"recommended_downstream_patchsize": [1, 2, "x"]}, "three positive integers"),
+        ({"pretrain_plan": 3}, "pretrain_plan must hold named values"),
         ({"architecture_plans": {"arch_class_name": ["ResEncL"]}}, "not known here"),
         (
             {"architecture_plans": {"arch_class_name": "ResEncL", "arch_kwargs": {"strides": [1]}}},
