@@ -169,6 +169,7 @@ class _Draws:
         if self.refusal:
             return self.refusal, None
         score, dice = cell.score[None], item.mean[None]
+        assert cell.values is not None, cell.reason
         covers = []
         if self.seeds:
             sampling = cell.values.shape[1]
@@ -214,7 +215,7 @@ def _task_row(cell: Cell, item: TaskTruth, draws: _Draws, orders, exact, seed):
 
 def _numbers(values, boots, nulls, exact) -> dict:
     """Statistics with their intervals and nulls under the column names of COLUMNS."""
-    row = {}
+    row: dict[str, float | str] = {}
     for name in STATISTICS:
         low, high = interval(values[name], boots[name], BOUNDS[name]) if boots else (math.nan, math.nan)
         null = null_of(values[name], nulls[name], exact)

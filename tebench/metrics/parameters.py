@@ -61,9 +61,9 @@ class Parameter:
             value = float(value)
         if not isinstance(value, self.type) or (self.type is int and isinstance(value, bool)):
             raise error
-        if self.type is float and math.isnan(value):
+        if isinstance(value, float) and math.isnan(value):
             raise error
-        if self.bounds and not self.bounds.low <= value <= self.bounds.high:
+        if self.bounds and isinstance(value, int | float) and not self.bounds.low <= value <= self.bounds.high:
             raise error
         return value
 
