@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from tebench.base import storage
 from tebench.base.errors import InputError, unknown_name
@@ -44,7 +45,8 @@ def facts_of(benchmark: str) -> dict:
     path = files("tebench.conf") / "benchmark" / f"{benchmark}.yaml"
     if not path.is_file():
         raise InputError(f"there is no benchmark {benchmark!r}: conf/benchmark/{benchmark}.yaml is absent.")
-    return OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
+    content: Any = OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
+    return content
 
 
 def published(settings: Settings) -> Settings:

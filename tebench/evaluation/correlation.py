@@ -135,7 +135,8 @@ def _one(name: str, score, dice) -> float:
 def broadcast(score, dice) -> tuple[np.ndarray, np.ndarray]:
     """Both as (B, K) float64."""
     score, dice = np.asarray(score, np.float64), np.asarray(dice, np.float64)
-    return np.broadcast_arrays(score, dice)
+    score, dice = np.broadcast_arrays(score, dice)
+    return score, dice
 
 
 def correlations(score, dice, *, only_weighted: bool = False) -> dict[str, np.ndarray]:

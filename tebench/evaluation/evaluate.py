@@ -169,6 +169,7 @@ class _Draws:
         if self.refusal:
             return self.refusal, None
         score, dice = cell.score[None], item.mean[None]
+        assert cell.values is not None, cell.reason
         covers = []
         if self.seeds:
             sampling = cell.values.shape[1]

@@ -86,9 +86,9 @@ class Parameter:
             value = str(value)  # a name such as 12, or a version such as 1.0
         if not isinstance(value, self.type) or (self.type is int and isinstance(value, bool)):
             raise error
-        if self.type is float and math.isnan(value):
+        if isinstance(value, float) and math.isnan(value):
             raise error
-        if self.bounds and not self.bounds.low <= value <= self.bounds.high:
+        if self.bounds and isinstance(value, int | float) and not self.bounds.low <= value <= self.bounds.high:
             raise error
         return value
 

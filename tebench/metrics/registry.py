@@ -236,6 +236,8 @@ def load_plugins(files) -> None:
         if not path.is_file():
             raise InputError(f"plugins: {path} does not exist. Give the path of a Python file that registers a metric.")
         spec = importlib.util.spec_from_file_location(f"tebench_plugin_{path.stem}", path)
+        if spec is None or spec.loader is None:
+            raise InputError(f"plugins: {path} is no Python file; its name must end in .py.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         before = set(_METRICS)

@@ -139,14 +139,25 @@ def test_another_question_has_another_folder():
     folders = [compose(*line.split())[1].output for line in lines]
     assert len(set(folders)) == len(lines) and folders[0] == "outputs/quick/knn"
     assert folders[3] == "outputs/quick/knn__tasks-lungs"
-    same = ["metric=[knn]", "metric=knn metric.k=3", "metric=knn workers=1 retry=true progress=false", "status metric=knn"]
+    same = [
+        "metric=[knn]",
+        "metric=knn metric.k=3",
+        "metric=knn workers=1 retry=true progress=false",
+        "status metric=knn",
+    ]
     assert {compose(*line.split())[1].output for line in same} == {folders[0]}
 
 
 def test_what_a_job_reads_is_told_by_its_own_help(tmp_path):
     done = tebench("rank", "--help", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout.startswith("tebench rank: Rank encoders for your own data")
-    for words in ("tebench rank dataset=", "  max_cases=null ", "  metric=null ", "Options of every job", "  workers=2 "):
+    for words in (
+        "tebench rank dataset=",
+        "  max_cases=null ",
+        "  metric=null ",
+        "Options of every job",
+        "  workers=2 ",
+    ):
         assert words in done.stdout
     assert "  tables=" not in done.stdout and "retry=" not in done.stdout
     unknown = tebench("scor", "--help", cwd=tmp_path)

@@ -18,7 +18,8 @@ def page(
     lines = [
         "# Other readings of the ground truth", "",
         f"Made by `{command}` from the ground truth's volumes; the rows are in `truths.csv`. Do not edit. {n} encoders "
-        "(of a protocol, those that it has); the same runs, averaged in other ways. A class counts as lost in a run when "
+        "(of a protocol, those that it has); the same runs, averaged in other ways. A class counts as lost in a run "
+        "when "
         "its mean Dice over the test "
         f"volumes is below {COLLAPSED:g}.", "",
         *[f"- **{name}**: {text}." for name, text in TRUTHS.items()], "",
