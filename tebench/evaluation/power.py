@@ -99,8 +99,8 @@ class Simulation:
     ) -> Difference:  # fmt: skip
         """Two metrics with independent errors at level and level + gap; at gap 0 power is alpha up to simulation.
 
-        on: other worlds in which these metrics, with their noise, are judged (more seeds, say); level and gap stay those
-        of the simulation's own worlds, and `top` is that of `on`.
+        on: other worlds in which these metrics, with their noise, are judged (more seeds, say); level and gap stay
+        those of the simulation's own worlds, and `top` is that of `on`.
         """
         check(level, gap, self.errors, alpha, power)
         worlds = on or self.worlds
