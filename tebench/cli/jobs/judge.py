@@ -8,16 +8,23 @@ from tebench.base.errors import InputError
 
 
 def run(config: dict) -> None:
-    """Read the table (and the claims), judge, write text, CSV, figures and page."""
-    from tebench.cli.tables import command, table_of
+    """Read the table (and the claims), judge, write text, CSV, figures and page; or the committed pages."""
+    from tebench.benchmark.dice import table_of
+    from tebench.benchmark.spec import leaderboard_folder
+    from tebench.cli.command import as_given
     from tebench.evaluation import claims, judge
     from tebench.reporting import judge_report
 
     job, settings = config["job"], settings_of(config)
+    if job["docs"]:
+        from tebench.research.findings import tables
+
+        print("\n".join(map(str, tables.write(Path(str(job["docs"])), leaderboard_folder(None), settings))))
+        return
     table = table_of(config)
     claimed = claims.read(Path(str(job["scores"])).expanduser(), table) if job["scores"] else None
     folder = Path(job["folder"] or Path("outputs") / "judge" / table.name.replace(", ", "-"))
-    print(judge_report.write(folder, judge.judge(table, claimed, settings), command=command()))
+    print(judge_report.write(folder, judge.judge(table, claimed, settings), command=as_given()))
 
 
 def settings_of(config: dict):
