@@ -1,8 +1,7 @@
-"""Which table of fine-tuned Dice a configuration names: shared by the jobs that judge and that plan."""
+"""The table of fine-tuned Dice that job=judge and job=plan read."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from tebench.benchmark.settings import Benchmark, Settings
@@ -36,10 +35,3 @@ def pool_of(benchmark: Benchmark) -> list[str]:
     from tebench.encoders import catalogue
 
     return list(catalogue.pools()[benchmark.pool])
-
-
-def command() -> str:
-    """The command as it was given, without what changes no number; patterns in quotes."""
-    quiet = ("job.folder=", "output=", "progress=", "verbose=")
-    given = [argument for argument in sys.argv[1:] if not argument.startswith(quiet)]
-    return " ".join(["python -m tebench", *(f"'{a}'" if "*" in a else a for a in given)])
