@@ -210,7 +210,7 @@ def choose(items) -> list[str]:
         known = item in ENTRIES or item in checkpoints.registered() or item in plugins.names()
         if not known and checkpoints.path_of(item) is None and not Path(item).expanduser().is_dir():
             raise unknown_name("encoder", item, [*ENTRIES, *checkpoints.registered(), *plugins.names()])
-        chosen += [item] if known else checkpoints.add([item])
+        chosen += [item] if known else checkpoints.add([item], taken=ENTRIES)
     return list(dict.fromkeys(chosen))
 
 

@@ -81,8 +81,9 @@ def check_value(metric: Metric, value, n_classes: int | None) -> float:
 
 
 def score_arrays(name, features, labels, *, cases=None, patches=None, probabilities=None, parameters=None) -> float:
-    """What `tebench.score` does; see there."""
-    metric = get(name)
+    """What `tebench.score` does; see there. name: or a metric that is not registered."""
+    metric = name if isinstance(name, Metric) else get(name)
+    name = metric.name
     if metric.reads in ("facts", "parts", "elsewhere"):
         raise InputError(
             f"metric {name} reads {metric.reads!r}, not a feature matrix"

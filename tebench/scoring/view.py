@@ -40,6 +40,10 @@ class FeatureView:
         if labels.max() < 1:
             raise NotApplicable("the sample holds one class only.")
         cases = sample.case[rows].astype(np.int64)
+        if metric.per_case:
+            # A scan without a lesion has nothing to tell apart within it; the mean is over the cases that have.
+            inside = np.isin(cases, np.unique(cases[labels > 0]))
+            rows, labels, cases = rows[inside], labels[inside], cases[inside]
         if metric.reads == "probabilities":
             probabilities = self.features.probabilities
             probabilities = None if probabilities is None else np.asarray(probabilities[rows], dtype=np.float64)
