@@ -12,7 +12,11 @@ from tebench.base.errors import InputError, unknown_name
 
 @dataclass(frozen=True)
 class World:
-    """The benchmark a job works on. encoders: the candidate pool, in the pool's order."""
+    """The benchmark a job works on. encoders: the candidate pool, in the pool's order.
+
+    decoder_draws: random decoders over which scores that read decoder stages are averaged.   decoder_seed: of the one
+    that feature folders are read with; None: `seed`.
+    """
 
     name: str
     tasks: tuple[str, ...]
@@ -29,6 +33,8 @@ class World:
     progress: bool
     retry: bool = False  # cells again whose recorded failure stands
     windows: dict = field(default_factory=dict)  # of tasks that have one of their own
+    decoder_draws: int = 1
+    decoder_seed: int | None = None
 
     def window_of(self, task: str) -> tuple[int, int, int] | None:
         """Voxels read in one pass on this task; None: each encoder's own patch."""
@@ -57,6 +63,9 @@ def resolve(config: dict) -> World:
     from tebench.benchmark import local_files
 
     benchmark = config["benchmark"]
+    draws = config.get("decoder_draws", 1)
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
+        raise InputError(f"decoder_draws must be a whole number from 1 on, got {draws!r}.")
     if benchmark.get("datasets"):
         pool, chosen, names = local_files.resolve(config, cache_folder(config))
         pool_name = benchmark["pool"] if chosen == pool else f"{benchmark['pool']} narrowed to {len(chosen)}"
@@ -78,6 +87,7 @@ def resolve(config: dict) -> World:
         progress=config["progress"],
         retry=config["retry"],
         windows=dict(benchmark.get("windows") or {}),
+        decoder_draws=draws,
     )
 
 
