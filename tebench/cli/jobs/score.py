@@ -29,7 +29,7 @@ class Options:
     """
 
     READS: ClassVar = (
-        "benchmark", "metric", "encoders", "leaked", "tasks", "stages", "seed", "sampling", "protocol", "preset",
+        "benchmark", "metric", "encoders", "leaked", "tasks", "stages", "seed", "decoder_draws", "sampling", "protocol", "preset",
         "retry", "output",
     )  # fmt: skip
 
