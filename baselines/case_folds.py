@@ -1,0 +1,69 @@
+"""Class-balanced moments with one case left out: what the gradient-flow probes share; no metric lives here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tebench.errors import NotApplicable
+
+SAME = 1e-12  # a standard deviation below this share of a channel's largest value is rounding
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Weighted moments of all cases but one; every class present among them has the mass 1 / C."""
+
+    case: int  # the one that is left out
+    classes: np.ndarray  # (C,) present in the others
+    mean: np.ndarray  # (D,) weighted
+    gram: np.ndarray  # (D, D) weighted covariance A
+    cross: np.ndarray  # (D, C) weighted covariance b with the one-hot labels
+
+
+def standardised(features: np.ndarray, cases: np.ndarray) -> np.ndarray:
+    """(N, D) each channel with zero mean and unit SD (ddof 0) within its case; 0 where it is constant there."""
+    found = np.empty_like(features, dtype=np.float64)
+    for case in np.unique(cases):
+        rows = np.flatnonzero(cases == case)
+        own = features[rows] - features[rows].mean(axis=0)
+        own -= own.mean(axis=0)  # of a channel with an offset the first mean is off by rounding
+        spread = np.sqrt(np.einsum("ij,ij->j", own, own) / len(own))
+        moves = spread > SAME * np.abs(features[rows]).max(axis=0)
+        found[rows] = own * np.where(moves, 1 / np.where(moves, spread, 1), 0)
+    return found
+
+
+def leave_one_case_out(points: np.ndarray, labels: np.ndarray, cases: np.ndarray) -> list[Fold]:
+    """One `Fold` for each case, from sums by case and class: every row is multiplied once.
+
+    points: (N, D) float64.   labels: (N,) class indices.   cases: (N,).   Fewer than two cases, or one class in
+    all other cases: NotApplicable.
+    """
+    names = np.unique(cases)
+    if len(names) < 2:
+        raise NotApplicable("leaves out one case, and the sample holds one case only.")
+    place, n_classes, d = np.searchsorted(names, cases), int(labels.max()) + 1, points.shape[1]
+    counts = np.zeros((len(names), n_classes))
+    np.add.at(counts, (place, labels), 1)
+    left = counts.sum(axis=0) - counts  # rows of each class in the other cases
+    n_left = (left > 0).sum(axis=1)
+    if n_left.min() < 2:
+        raise NotApplicable(f"without case number {int(n_left.argmin())} the sample holds one class only.")
+    weights = np.divide(1, left, out=np.zeros_like(left), where=left > 0) / n_left[:, None]
+    sums, grams = np.zeros((len(names), n_classes, d)), np.zeros((len(names), d, d))
+    for case, c in np.argwhere(counts):
+        rows = points[(place == case) & (labels == c)]
+        sums[case, c] = rows.sum(axis=0)
+        gram = rows.T @ rows
+        for fold in np.delete(np.arange(len(names)), case):
+            grams[fold] += weights[fold, c] * gram
+    folds = []
+    for fold, name in enumerate(names):
+        classes = np.flatnonzero(left[fold])
+        masses = weights[fold, classes, None] * (sums.sum(axis=0) - sums[fold])[classes]  # class means over C
+        mean = masses.sum(axis=0)
+        cross = (masses - mean / len(classes)).T
+        folds.append(Fold(name, classes, mean, grams[fold] - np.outer(mean, mean), cross))
+    return folds

@@ -1,0 +1,188 @@
+"""Gradient flow: its limits, its equation, and what it reads."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+import tebench
+from tebench.baselines.case_folds import leave_one_case_out, standardised
+from tebench.baselines.gradient_flow import readout
+from tebench.errors import InputError, NotApplicable
+
+
+def sample(n=400, d=8, classes=4, cases=3, seed=0, separation=1.0):
+    """Classes of unequal size in several cases, with unequal channel scales and an offset of each case."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(classes, n, p=np.array([0.6, 0.2, 0.15, 0.05])[:classes])
+    own = rng.integers(0, cases, n)
+    means = rng.standard_normal((classes, d))
+    features = (separation * means[labels] + rng.standard_normal((n, d))) * np.logspace(0, 2, d) + 5 * own[:, None]
+    return features, labels, own
+
+
+def by_hand(features, labels, cases, learn, judged=None, fitted=None):
+    """The definition, row by row. learn(x, y, w) -> predictor, from training rows, one-hot labels and row weights."""
+    judged = np.ones(len(labels), bool) if judged is None else judged
+    fitted = np.ones(len(labels), bool) if fitted is None else fitted
+    points = features.astype(float).copy()
+    for k in np.unique(cases):
+        points[cases == k] -= points[cases == k].mean(0)
+        points[cases == k] /= points[cases == k].std(0)
+    recalls = []
+    for k in np.unique(cases):
+        train, test = (cases != k) & fitted, (cases == k) & judged
+        names, codes, counts = np.unique(labels[train], return_inverse=True, return_counts=True)
+        predict = learn(points[train], np.eye(len(names))[codes], 1 / (len(names) * counts[codes]))
+        answers = names[predict(points[test]).argmax(1)]
+        recalls.append(np.mean([(answers[labels[test] == c] == c).mean() for c in np.unique(labels[test])]))
+    return np.mean(recalls)
+
+
+def prototypes(x, y, w):
+    means = np.stack([x[column == 1].mean(0) for column in y.T])
+    return lambda points: (points - means.mean(0)) @ (means - means.mean(0)).T
+
+
+def least_squares(x, y, w):
+    rows = np.sqrt(w)[:, None]
+    weights = np.linalg.lstsq(rows * np.column_stack([x, np.ones(len(x))]), rows * y)[0]
+    return lambda points: np.column_stack([points, np.ones(len(points))]) @ weights
+
+
+def descent(time, steps=4000):
+    """Plain gradient descent on the weighted squared error, step by step."""
+
+    def learn(x, y, w):
+        x0, y0 = w @ x, w @ y
+        x, y = x - x0, y - y0
+        step = time / steps / np.linalg.norm((w[:, None] * x).T @ x, 2)
+        weights = np.zeros((x.shape[1], y.shape[1]))
+        for _ in range(steps):
+            weights -= step * x.T @ (w[:, None] * (x @ weights - y))
+        return lambda points: (points - x0) @ weights
+
+    return learn
+
+
+def test_no_time_is_a_prototype_classifier():
+    for seed in range(4):
+        features, labels, cases = sample(seed=seed)
+        expected = by_hand(features, labels, cases, prototypes)
+        for time in (0.0, 1e-9):
+            assert tebench.score("gradient_flow", features, labels, cases=cases, time=time) == expected
+
+
+def test_all_time_is_class_balanced_least_squares():
+    for seed in range(4):
+        features, labels, cases = sample(seed=seed)
+        found = tebench.score("gradient_flow", features, labels, cases=cases, time=1e9)
+        assert found == by_hand(features, labels, cases, least_squares)
+        assert found != by_hand(features, labels, cases, prototypes), "the two ends must differ to be told apart"
+
+
+def test_all_time_with_fewer_rows_than_channels_is_the_least_norm_solution():
+    features, labels, cases = sample(n=60, d=90)
+    found = tebench.score("gradient_flow", features, labels, cases=cases, time=1e9)
+
+    def least_norm(x, y, w):
+        x0, rows = w @ x, np.sqrt(w)[:, None]
+        weights = np.linalg.pinv(rows * (x - x0), rcond=1e-10) @ (rows * (y - w @ y))
+        return lambda points: (points - x0) @ weights
+
+    assert found == by_hand(features, labels, cases, least_norm)
+
+
+@pytest.mark.reference("gradient_flow", source="gradient descent in 4,000 steps, written in the test")
+@pytest.mark.parametrize("time", [0.3, 1.0, 10.0])
+def test_the_closed_form_is_gradient_descent(time):
+    features, labels, cases = sample(seed=5)
+    found = tebench.score("gradient_flow", features, labels, cases=cases, time=time)
+    assert found == pytest.approx(by_hand(features, labels, cases, descent(time)), abs=1e-12)
+    assert 1 / 4 < found < 1
+
+
+@pytest.mark.reference("boundary_flow", source="gradient descent in 4,000 steps, written in the test")
+@pytest.mark.parametrize("time", [0.3, 1.0])
+def test_the_boundary_form_judges_patches_and_learns_outside(time):
+    features, labels, cases = sample(seed=6)
+    inside = np.arange(400) < 120
+    patches = np.column_stack([np.arange(120).reshape(-1, 3), np.full(40, -1)])
+    found = tebench.score("boundary_flow", features, labels, cases=cases, patches=patches, time=time)
+    assert found == pytest.approx(by_hand(features, labels, cases, descent(time), inside, ~inside), abs=1e-12)
+    everywhere = tebench.score("gradient_flow", features, labels, cases=cases, time=time)
+    assert found != everywhere
+
+
+def test_the_readout_solves_the_flow():
+    features, labels, cases = sample(seed=7)
+    for fold in leave_one_case_out(standardised(features, cases), labels, cases):
+        top = np.linalg.eigvalsh(fold.gram)[-1]
+        for time in (0.1, 1.0, 30.0):
+            grown = (np.eye(8) - scipy.linalg.expm(-time * fold.gram / top)) @ np.linalg.solve(fold.gram, fold.cross)
+            assert np.allclose(readout(fold, time) * time / top, grown, rtol=1e-9, atol=1e-12)
+
+
+def test_folds_are_weighted_moments_of_the_other_cases():
+    features, labels, cases = sample()
+    points = standardised(features, cases)
+    for fold in leave_one_case_out(points, labels, cases):
+        x, y = points[cases != fold.case], labels[cases != fold.case]
+        w = np.array([1 / (4 * (y == c).sum()) for c in y])
+        assert np.allclose(fold.mean, w @ x)
+        assert np.allclose(fold.gram, np.cov(x.T, aweights=w, ddof=0))
+        assert np.allclose(fold.cross, (w[:, None] * (x - w @ x)).T @ (np.eye(4)[y] - 0.25))
+
+
+def test_the_loss_falls_by_the_alignment_of_features_and_labels():
+    """At t = 0 by |b|^2 = <K, L>, N x N matrices written out; CKA's numerator."""
+    features, labels, cases = sample(n=120)
+    points = standardised(features, cases)
+    fold = leave_one_case_out(points, labels, cases)[0]
+    x, y = points[cases != 0], np.eye(4)[labels[cases != 0]]
+    w = 1 / (4 * y.sum(0)[labels[cases != 0]])
+    x, y = np.sqrt(w)[:, None] * (x - w @ x), np.sqrt(w)[:, None] * (y - w @ y)
+    assert (fold.cross**2).sum() == pytest.approx(((x @ x.T) * (y @ y.T)).sum())
+    step = 1e-7
+    loss = [0.5 * ((y - x @ (t * fold.cross)) ** 2).sum() for t in (0, step)]
+    assert (loss[0] - loss[1]) / step == pytest.approx((fold.cross**2).sum(), rel=1e-4)
+
+
+def test_ridge_never_moves_a_direction_less_than_flow_over_1_3():
+    u = np.logspace(-6, 6, 100_001)
+    ratio = -np.expm1(-u) / (u / (1 + u))
+    assert ratio.min() >= 1 - 1e-9
+    assert 1.298 < ratio.max() < 1.299
+
+
+def test_copies_of_a_class_change_nothing():
+    """Classes have equal mass, so ten copies of every row of class 0 are the same sample."""
+    features, labels, cases = sample()
+    points = standardised(features, cases)
+    rows = np.repeat(np.arange(400), np.where(labels == 0, 10, 1))
+    for once, often in zip(
+        leave_one_case_out(points, labels, cases),
+        leave_one_case_out(points[rows], labels[rows], cases[rows]),
+        strict=True,
+    ):
+        assert np.allclose(once.gram, often.gram)
+        assert np.allclose(once.cross, often.cross)
+
+
+def test_a_class_that_only_the_left_out_case_has_is_missed():
+    labels, cases = np.array([0, 1, 0, 1, 2]), np.array([0, 0, 1, 1, 1])
+    features = np.array([[0.0], [1.0], [0.0], [1.0], [5.0]])
+    # Prototypes on one channel. Case 1 left out: they are at -1 and 1, so its rows -.93, -.46 and 1.39 go to classes 0,
+    # 0 and 1. Case 0 left out: at -.93, -.46 and 1.39, of which the outer two win, so its rows go to classes 0 and 2.
+    assert tebench.score("gradient_flow", features, labels, cases=cases, time=0.0) == pytest.approx((1 / 3 + 1 / 2) / 2)
+
+
+def test_what_cannot_be_asked_is_refused():
+    features, labels, cases = sample()
+    with pytest.raises(NotApplicable, match="one case only"):
+        tebench.score("gradient_flow", features, labels, cases=np.zeros(400, int))
+    with pytest.raises(NotApplicable, match="without case number 0 the sample holds one class only"):
+        tebench.score("gradient_flow", features, (cases == 0) & (labels > 0), cases=cases)
+    with pytest.raises(NotApplicable, match="every row is in a boundary patch"):
+        tebench.score("boundary_flow", features, labels, cases=cases, patches=np.arange(400).reshape(-1, 4))
+    with pytest.raises(InputError, match=r"'time' must be float 0\.\.1e\+09, got -1"):
+        tebench.score("gradient_flow", features, labels, cases=cases, time=-1.0)
