@@ -6,11 +6,11 @@ patch: at full resolution the stem alone would cost more than all other layers t
 
 from __future__ import annotations
 
+from tebench.base.errors import AssetError
 from tebench.encoders import resenc
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.resenc import Plan, ResEnc
-from tebench.errors import AssetError
 
 PLAN = Plan(features=(16, 32, 64, 96), blocks=(1, 1, 1, 1), strides=(1, 2, 2, 2), stem_stride=2)
 

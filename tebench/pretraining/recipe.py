@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from tebench.errors import InputError, unknown_name
-from tebench.parameters import Interval, complete, keyword_parameters
-from tebench.storage import hash_json
+from tebench.base.errors import InputError, unknown_name
+from tebench.base.storage import hash_json
+from tebench.metrics.parameters import Interval, complete, keyword_parameters
 
 # Raised whenever the code changes what a run computes: weights are then made again.
 PRETRAINING_VERSION = 1

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tebench import storage
 from tebench.assets import catalogue as assets
-from tebench.errors import CacheError
+from tebench.base import storage
+from tebench.base.errors import CacheError
 from tebench.pretraining import sources
 from tebench.pretraining.recipe import Recipe
-from tebench.threads import one_thread
+from tebench.runtime.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -170,9 +170,9 @@ def versions() -> dict[str, str]:
     import numpy
     import torch
 
-    import tebench
+    from tebench.base.version import __version__
 
-    return {"tebench": tebench.__version__, "torch": torch.__version__, "numpy": numpy.__version__}
+    return {"tebench": __version__, "torch": torch.__version__, "numpy": numpy.__version__}
 
 
 def machine() -> dict[str, str]:

@@ -7,10 +7,10 @@ import torch
 from pretraining_fakes import arrays, recipe, volumes
 from safetensors.torch import load_file
 
-from tebench import storage
+from tebench.base import storage
+from tebench.base.errors import InputError, TebenchError
+from tebench.cli.jobs import pretrain as job
 from tebench.encoders import catalogue, resenc_small
-from tebench.errors import InputError, TebenchError
-from tebench.jobs import pretrain as job
 from tebench.pretraining import runs, sources, train
 
 

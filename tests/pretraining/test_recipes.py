@@ -3,7 +3,7 @@
 import pytest
 from pretraining_fakes import recipe
 
-from tebench.errors import InputError, UnknownNameError
+from tebench.base.errors import InputError, UnknownNameError
 from tebench.pretraining import methods, sources
 from tebench.pretraining.recipe import Recipe, entropy, names
 from tebench.tasks import starter
