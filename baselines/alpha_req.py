@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 
 from tebench.baselines.spectra import NO_LABELS, at_least
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -35,7 +35,7 @@ def alpha_req(
     first, last: eigenvalues that the line is fitted to, counted from 1; null: to the numerical rank. The paper fits a
         middle range chosen by eye; here all, since a stage may have as few as 16 channels [choice].
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Range (-inf, 0]; higher is better. Fewer than three
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Range (-inf, 0]; higher is better. Fewer than three
     eigenvalues above the numerical rank: not applicable.
     Source: Agrawal et al., "alpha-ReQ: assessing representation quality by measuring eigenspectrum decay", NeurIPS
     2022; Ghosh et al., arXiv 2202.05808.

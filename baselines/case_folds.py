@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tebench.errors import NotApplicable
+from tebench.base.errors import NotApplicable
 
 SAME = 1e-12  # a standard deviation below this share of a channel's largest value is rounding
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import numpy as np
 
+from tebench.base.errors import NotApplicable
 from tebench.baselines.discriminant import softmax
-from tebench.errors import NotApplicable
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -36,8 +36,8 @@ def disco(moments, *, components: Annotated[int, Interval(1)] = 8) -> float:
 
     components: number of groups; at most the numerical rank.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Range [0, 1]; higher is better. Constant features: not
-    applicable.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Range [0, 1]; higher is better.
+    Constant features: not applicable.
     Source: Zhang et al., "Assessing pre-trained models for transfer learning through distribution of spectral
     components", AAAI 2025, arXiv 2412.19085.
     """

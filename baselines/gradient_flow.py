@@ -6,10 +6,10 @@ from typing import Annotated
 
 import numpy as np
 
+from tebench.base.errors import NotApplicable
 from tebench.baselines.case_folds import Fold, leave_one_case_out, standardised
-from tebench.errors import NotApplicable
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 _FACTS = {
     "paper": "arXiv 1810.10082 (early stopping of gradient flow), arXiv 1610.01644 (linear probes)",

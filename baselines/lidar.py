@@ -6,10 +6,10 @@ from typing import Annotated
 
 import numpy as np
 
+from tebench.base.errors import NotApplicable
 from tebench.baselines.spectra import NO_LABELS, effective_rank
-from tebench.errors import NotApplicable
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 
 @metric(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tebench.baselines.spectra import NO_LABELS, at_least
-from tebench.registry import metric
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -24,7 +24,7 @@ def nesum(moments) -> float:
 
     1 for features on a line, D for a whitened spectrum. Labels are not read.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Range [1, min(N, D)]; higher is better [paper].
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Range [1, min(N, D)]; higher is better [paper].
     Source: He, Ozay, "Exploring the gap between collapsed and whitened features in self-supervised learning", ICML
     2022, PMLR 162:8613-8634.
     """

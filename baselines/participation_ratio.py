@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from tebench.baselines.spectra import NO_LABELS, at_least
-from tebench.registry import metric
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -27,7 +27,7 @@ def participation_ratio(moments, *, mean: Literal["subtracted", "kept"] = "subtr
     k for k equal eigenvalues, 1 for a single one. Labels are not read.
     mean: "subtracted" [paper: eigenvalues of the covariance], "kept": of the uncentred second moments.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Range [1, min(N, D)]; higher is better [choice].
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Range [1, min(N, D)]; higher is better [choice].
     Source: Gao et al., "A theory of multineuronal dimensionality, dynamics and measurement", doi:10.1101/214262.
     """
     values = at_least((moments.spectrum if mean == "subtracted" else moments.uncentred).values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.errors import NotApplicable
+from tebench.base.errors import NotApplicable
 
 NO_LABELS = "reads no labels: true and permuted ones give the same score"
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import numpy as np
 
+from tebench.base.errors import NotApplicable
 from tebench.baselines.spectra import NO_LABELS
-from tebench.errors import NotApplicable
-from tebench.metrics.labelled_tree import group_rows
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
+from tebench.metrics.topology.labelled_tree import group_rows
 
 
 @metric(

@@ -5,9 +5,9 @@ import pytest
 import scipy.linalg
 
 import tebench
+from tebench.base.errors import InputError, NotApplicable
 from tebench.baselines.case_folds import leave_one_case_out, standardised
 from tebench.baselines.gradient_flow import readout
-from tebench.errors import InputError, NotApplicable
 
 
 def sample(n=400, d=8, classes=4, cases=3, seed=0, separation=1.0):
