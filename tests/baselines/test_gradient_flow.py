@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.stats
 
 import tebench
 from tebench.base.errors import InputError, NotApplicable
@@ -186,3 +187,18 @@ def test_what_cannot_be_asked_is_refused():
         tebench.score("boundary_flow", features, labels, cases=cases, patches=np.arange(400).reshape(-1, 4))
     with pytest.raises(InputError, match=r"'time' must be float 0\.\.1e\+09, got -1"):
         tebench.score("gradient_flow", features, labels, cases=cases, time=-1.0)
+
+
+@pytest.mark.reference("gated_flow", source="standardisation by scipy.stats.zscore, gate (|C| - 1) / (|C| + 1)")
+def test_the_gate_weighs_both_parts():
+    rng = np.random.default_rng(8)
+    parts = {"everywhere": rng.random(6), "boundary": 5 + rng.random(6)}
+    gated = tebench.metrics()["gated_flow"]
+    for n_foreground in (1, 2, 3, 15):
+        share = (n_foreground - 1) / (n_foreground + 1)
+        expected = share * scipy.stats.zscore(parts["everywhere"]) + (1 - share) * scipy.stats.zscore(parts["boundary"])
+        assert np.allclose(gated.function(parts, n_foreground), expected)
+    same = {**parts, "boundary": np.full(6, 0.1)}
+    assert np.allclose(gated.function(same, 3), 0.5 * scipy.stats.zscore(parts["everywhere"])), "0 for a constant part"
+    assert gated.parts == {"everywhere": "gradient_flow", "boundary": "boundary_flow"}
+    assert "time" in gated.parameters, "shared by name with both parts"
