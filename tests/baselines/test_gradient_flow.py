@@ -21,22 +21,22 @@ def sample(n=400, d=8, classes=4, cases=3, seed=0, separation=1.0):
     return features, labels, own
 
 
-def by_hand(features, labels, cases, learn, judged=None, fitted=None):
+def by_hand(features, labels, cases, learn, *, judged=None, fitted=None, kept=False):
     """The definition, row by row. learn(x, y, w) -> predictor, from training rows, one-hot labels and row weights."""
     judged = np.ones(len(labels), bool) if judged is None else judged
     fitted = np.ones(len(labels), bool) if fitted is None else fitted
-    points = features.astype(float).copy()
+    points, answers = features.astype(float).copy(), np.full(len(labels), -1)
     for k in np.unique(cases):
-        points[cases == k] -= points[cases == k].mean(0)
-        points[cases == k] /= points[cases == k].std(0)
-    recalls = []
+        known = features[(cases == k) & fitted]
+        points[cases == k] = (features[cases == k] - known.mean(0)) / known.std(0)
     for k in np.unique(cases):
         train, test = (cases != k) & fitted, (cases == k) & judged
         names, codes, counts = np.unique(labels[train], return_inverse=True, return_counts=True)
-        predict = learn(points[train], np.eye(len(names))[codes], 1 / (len(names) * counts[codes]))
-        answers = names[predict(points[test]).argmax(1)]
-        recalls.append(np.mean([(answers[labels[test] == c] == c).mean() for c in np.unique(labels[test])]))
-    return np.mean(recalls)
+        counts = counts if kept else np.array([(labels[fitted] == c).sum() for c in names])
+        weights = 1 / counts[codes]
+        predict = learn(points[train], np.eye(len(names))[codes], weights / weights.sum())
+        answers[test] = names[predict(points[test]).argmax(1)]
+    return np.mean([(answers[judged & (labels == c)] == c).mean() for c in np.unique(labels[judged])])
 
 
 def prototypes(x, y, w):
@@ -60,7 +60,7 @@ def descent(time, steps=4000):
         weights = np.zeros((x.shape[1], y.shape[1]))
         for _ in range(steps):
             weights -= step * x.T @ (w[:, None] * (x @ weights - y))
-        return lambda points: (points - x0) @ weights
+        return lambda points: (points - x0) @ weights + y0
 
     return learn
 
@@ -68,16 +68,29 @@ def descent(time, steps=4000):
 def test_no_time_is_a_prototype_classifier():
     for seed in range(4):
         features, labels, cases = sample(seed=seed)
-        expected = by_hand(features, labels, cases, prototypes)
-        for time in (0.0, 1e-9):
-            assert tebench.score("gradient_flow", features, labels, cases=cases, time=time) == expected
+        expected = by_hand(features, labels, cases, prototypes, kept=True)
+        for time in (1e-9, 1e-6):
+            found = tebench.score("gradient_flow", features, labels, cases=cases, time=time, balance="kept")
+            assert found == expected
+
+
+def test_no_time_leaves_the_shares_of_the_classes_when_they_are_counted_in_all_cases():
+    features, labels, cases = sample()
+    folds = leave_one_case_out(standardised(features, cases), labels, cases)
+    expected = np.mean([np.mean([folds[k].shares.argmax() == c for k in cases[labels == c]]) for c in range(4)])
+    assert tebench.score("gradient_flow", features, labels, cases=cases, time=1e-9) == pytest.approx(expected)
+    for fold in folds:
+        left = np.array([((labels == c) & (cases != fold.case)).sum() / (labels == c).sum() for c in range(4)])
+        assert np.allclose(fold.shares, left / left.sum())
 
 
 def test_all_time_is_class_balanced_least_squares():
     for seed in range(4):
         features, labels, cases = sample(seed=seed)
-        found = tebench.score("gradient_flow", features, labels, cases=cases, time=1e9)
-        assert found == by_hand(features, labels, cases, least_squares)
+        for kept in (True, False):
+            given = {"cases": cases, "time": 1e9, "balance": "kept" if kept else "sample"}
+            found = tebench.score("gradient_flow", features, labels, **given)
+            assert found == by_hand(features, labels, cases, least_squares, kept=kept)
         assert found != by_hand(features, labels, cases, prototypes), "the two ends must differ to be told apart"
 
 
@@ -86,9 +99,9 @@ def test_all_time_with_fewer_rows_than_channels_is_the_least_norm_solution():
     found = tebench.score("gradient_flow", features, labels, cases=cases, time=1e9)
 
     def least_norm(x, y, w):
-        x0, rows = w @ x, np.sqrt(w)[:, None]
-        weights = np.linalg.pinv(rows * (x - x0), rcond=1e-10) @ (rows * (y - w @ y))
-        return lambda points: (points - x0) @ weights
+        x0, y0, rows = w @ x, w @ y, np.sqrt(w)[:, None]
+        weights = np.linalg.pinv(rows * (x - x0), rcond=1e-10) @ (rows * (y - y0))
+        return lambda points: (points - x0) @ weights + y0
 
     assert found == by_hand(features, labels, cases, least_norm)
 
@@ -97,19 +110,22 @@ def test_all_time_with_fewer_rows_than_channels_is_the_least_norm_solution():
 @pytest.mark.parametrize("time", [0.3, 1.0, 10.0])
 def test_the_closed_form_is_gradient_descent(time):
     features, labels, cases = sample(seed=5)
-    found = tebench.score("gradient_flow", features, labels, cases=cases, time=time)
-    assert found == pytest.approx(by_hand(features, labels, cases, descent(time)), abs=1e-12)
-    assert 1 / 4 < found < 1
+    for kept in (True, False):
+        given = {"cases": cases, "time": time, "balance": "kept" if kept else "sample"}
+        found = tebench.score("gradient_flow", features, labels, **given)
+        assert found == pytest.approx(by_hand(features, labels, cases, descent(time), kept=kept), abs=1e-12)
+        assert 1 / 4 < found < 1
 
 
 @pytest.mark.reference("boundary_flow", source="gradient descent in 4,000 steps, written in the test")
 @pytest.mark.parametrize("time", [0.3, 1.0])
-def test_the_boundary_form_judges_patches_and_learns_outside(time):
+def test_the_boundary_form_judges_patches_and_learns_without_anchors(time):
     features, labels, cases = sample(seed=6)
-    inside = np.arange(400) < 120
+    inside, anchor = np.arange(400) < 120, np.isin(np.arange(400), np.arange(0, 120, 3))
     patches = np.column_stack([np.arange(120).reshape(-1, 3), np.full(40, -1)])
     found = tebench.score("boundary_flow", features, labels, cases=cases, patches=patches, time=time)
-    assert found == pytest.approx(by_hand(features, labels, cases, descent(time), inside, ~inside), abs=1e-12)
+    expected = by_hand(features, labels, cases, descent(time), judged=inside, fitted=~anchor)
+    assert found == pytest.approx(expected, abs=1e-12)
     everywhere = tebench.score("gradient_flow", features, labels, cases=cases, time=time)
     assert found != everywhere
 
@@ -120,25 +136,28 @@ def test_the_readout_solves_the_flow():
         top = np.linalg.eigvalsh(fold.gram)[-1]
         for time in (0.1, 1.0, 30.0):
             grown = (np.eye(8) - scipy.linalg.expm(-time * fold.gram / top)) @ np.linalg.solve(fold.gram, fold.cross)
-            assert np.allclose(readout(fold, time) * time / top, grown, rtol=1e-9, atol=1e-12)
+            assert np.allclose(readout(fold, time), grown, rtol=1e-9, atol=1e-12)
 
 
 def test_folds_are_weighted_moments_of_the_other_cases():
     features, labels, cases = sample()
     points = standardised(features, cases)
-    for fold in leave_one_case_out(points, labels, cases):
-        x, y = points[cases != fold.case], labels[cases != fold.case]
-        w = np.array([1 / (4 * (y == c).sum()) for c in y])
-        assert np.allclose(fold.mean, w @ x)
-        assert np.allclose(fold.gram, np.cov(x.T, aweights=w, ddof=0))
-        assert np.allclose(fold.cross, (w[:, None] * (x - w @ x)).T @ (np.eye(4)[y] - 0.25))
+    for kept in (True, False):
+        for fold in leave_one_case_out(points, labels, cases, kept=kept):
+            x, y = points[cases != fold.case], labels[cases != fold.case]
+            w = np.array([1 / ((y if kept else labels) == c).sum() for c in y])
+            w, targets = w / w.sum(), np.eye(4)[y]
+            assert np.allclose(fold.mean, w @ x)
+            assert np.allclose(fold.shares, w @ targets)
+            assert np.allclose(fold.gram, np.cov(x.T, aweights=w, ddof=0))
+            assert np.allclose(fold.cross, (w[:, None] * (x - w @ x)).T @ (targets - w @ targets))
 
 
 def test_the_loss_falls_by_the_alignment_of_features_and_labels():
     """At t = 0 by |b|^2 = <K, L>, N x N matrices written out; CKA's numerator."""
     features, labels, cases = sample(n=120)
     points = standardised(features, cases)
-    fold = leave_one_case_out(points, labels, cases)[0]
+    fold = leave_one_case_out(points, labels, cases, kept=True)[0]
     x, y = points[cases != 0], np.eye(4)[labels[cases != 0]]
     w = 1 / (4 * y.sum(0)[labels[cases != 0]])
     x, y = np.sqrt(w)[:, None] * (x - w @ x), np.sqrt(w)[:, None] * (y - w @ y)
@@ -174,7 +193,8 @@ def test_a_class_that_only_the_left_out_case_has_is_missed():
     features = np.array([[0.0], [1.0], [0.0], [1.0], [5.0]])
     # Prototypes on one channel. Case 1 left out: they are at -1 and 1, so its rows -.93, -.46 and 1.39 go to classes 0,
     # 0 and 1. Case 0 left out: at -.93, -.46 and 1.39, of which the outer two win, so its rows go to classes 0 and 2.
-    assert tebench.score("gradient_flow", features, labels, cases=cases, time=0.0) == pytest.approx((1 / 3 + 1 / 2) / 2)
+    found = tebench.score("gradient_flow", features, labels, cases=cases, time=1e-9, balance="kept")
+    assert found == pytest.approx((2 / 2 + 0 / 2 + 0 / 1) / 3)
 
 
 def test_what_cannot_be_asked_is_refused():
@@ -183,9 +203,9 @@ def test_what_cannot_be_asked_is_refused():
         tebench.score("gradient_flow", features, labels, cases=np.zeros(400, int))
     with pytest.raises(NotApplicable, match="without case number 0 the sample holds one class only"):
         tebench.score("gradient_flow", features, (cases == 0) & (labels > 0), cases=cases)
-    with pytest.raises(NotApplicable, match="every row is in a boundary patch"):
-        tebench.score("boundary_flow", features, labels, cases=cases, patches=np.arange(400).reshape(-1, 4))
-    with pytest.raises(InputError, match=r"'time' must be float 0\.\.1e\+09, got -1"):
+    with pytest.raises(NotApplicable, match="every row is an anchor"):
+        tebench.score("boundary_flow", features, labels, cases=cases, patches=np.arange(400)[:, None])
+    with pytest.raises(InputError, match=r"'time' must be float 1e-09\.\.1e\+09, got -1"):
         tebench.score("gradient_flow", features, labels, cases=cases, time=-1.0)
 
 
