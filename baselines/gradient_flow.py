@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from tebench.base.errors import NotApplicable
-from tebench.baselines.case_folds import Fold, leave_one_case_out, standardised
+from tebench.baselines.case_folds import Fold, leave_one_case_out
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import metric
 
@@ -65,7 +65,7 @@ def gradient_flow(features, labels, cases, *, time: Time = 1.0, balance: Balance
     2019, arXiv 1810.10082, for the flow; its use as a transferability metric is ours.
     """
     everywhere = np.ones(len(labels), dtype=bool)
-    return held_out_recall(standardised(features, cases), labels, cases, everywhere, everywhere, time, balance)
+    return held_out_recall(features, labels, cases, everywhere, everywhere, time, balance)
 
 
 @metric(name="boundary_flow", title="Boundary flow", reads="patches", **_FACTS)
@@ -85,21 +85,18 @@ def boundary_flow(features, labels, cases, patches, *, time: Time = 1.0, balance
     judged, fitted = np.zeros(len(labels), dtype=bool), np.ones(len(labels), dtype=bool)
     judged[patches[patches >= 0]] = True
     fitted[patches[:, 0]] = False
-    points = standardised(features, cases, fitted)
-    return held_out_recall(points, labels, cases, fitted, judged, time, balance)
+    return held_out_recall(features, labels, cases, fitted, judged, time, balance)
 
 
-def held_out_recall(points, labels, cases, fitted, judged, time, balance) -> float:
+def held_out_recall(features, labels, cases, fitted, judged, time, balance) -> float:
     """Mean over classes of the share of judged rows that the readout, learned on the other cases, gives to them.
 
-    points: (N, D), standardised.   fitted, judged: (N,) bool, the rows that teach and those that are asked.
+    fitted, judged: (N,) bool, the rows that teach (and give each case its mean and SD) and those that are asked.
     """
-    if not fitted.any():
-        raise NotApplicable("every row is an anchor, so there is nothing to fit the readout on.")
     right = np.full(len(labels), np.nan)
-    for fold in leave_one_case_out(points[fitted], labels[fitted], cases[fitted], kept=balance == "kept"):
+    for fold in leave_one_case_out(features, labels, cases, fitted=fitted, kept=balance == "kept"):
         asked = np.flatnonzero(judged & (cases == fold.case))
-        right[asked] = _right(fold, points[asked], labels[asked], time)
+        right[asked] = _right(fold, features[asked], labels[asked], time)
     asked = ~np.isnan(right)
     if not asked.any():
         raise NotApplicable("no case that can be left out has a row to judge.")
@@ -107,12 +104,12 @@ def held_out_recall(points, labels, cases, fitted, judged, time, balance) -> flo
     return float(np.mean([right[labels == c].mean() for c in np.unique(labels)]))
 
 
-def _right(fold: Fold, points, labels, time: float) -> np.ndarray:
+def _right(fold: Fold, rows, labels, time: float) -> np.ndarray:
     """(n,) 1 where the readout gives a row to its class, 0 where not; by chance where it has learned nothing."""
     weights = readout(fold, time)
     if not weights.any():
         return np.isin(labels, fold.classes) / len(fold.classes)
-    outputs = (points - fold.mean) @ weights + fold.shares
+    outputs = fold.standardised(rows) @ weights + fold.shares
     return fold.classes[outputs.argmax(axis=1)] == labels
 
 
