@@ -13,7 +13,7 @@ from tebench.metrics.moments import Moments
 from tebench.metrics.registry import get
 from tebench.runtime import meter
 from tebench.runtime.meter import Meter
-from tebench.scoring.score import Request
+from tebench.scoring.request import Request
 from tebench.scoring.view import FeatureView
 
 READ_MOMENTS = sorted(name for name, metric in tebench.metrics().items() if metric.reads == "moments")

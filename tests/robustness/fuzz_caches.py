@@ -126,6 +126,13 @@ def _signed(read, sound, sign):
     return both, sound
 
 
+def _sealed(found: dict) -> dict:
+    from tebench.base import storage
+
+    content = found.get("content", found)
+    return {"content": content, "checksum": storage.hash_json(content)}
+
+
 def _with_checksum(content: dict) -> dict:
     from tebench.base import storage
 
@@ -133,19 +140,19 @@ def _with_checksum(content: dict) -> dict:
     return {**content, "checksum": storage.hash_json(content)}
 
 
-@reader("score cell", "json")
-def _cell():
+@reader("score", "json")
+def _score():
     def read(data: bytes, folder: Path):
-        from tebench.scoring import score as cells
+        from tebench.scoring import score_file
 
-        cells.read_cell(put(folder, "cell.json", data))
+        score_file.read(put(folder, "score.json", data))
 
     def sound(folder: Path) -> list[bytes]:
-        from tebench.scoring import score as cells
+        from tebench.scoring.score import FIELDS
 
-        return [json.dumps(_with_checksum(dict.fromkeys(cells.FIELDS, 1.0))).encode()]
+        return [json.dumps(_sealed(dict.fromkeys(FIELDS, 1.0))).encode()]
 
-    return _signed(read, sound, _with_checksum)
+    return _signed(read, sound, _sealed)
 
 
 @reader("record of a failure", "json")

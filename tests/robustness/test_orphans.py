@@ -31,11 +31,11 @@ sys.path.insert(0, {features!r})
 if __name__ == "__main__":
     from pathlib import Path
     import extraction_fakes as fakes
-    from tebench import registry
-    from tebench.cells import Request
+    from tebench.metrics import registry
+    from tebench.scoring.request import Request
     from tebench.features.extraction import extract
     from tebench.features.sampling import Recipe, draw
-    from tebench.score_grid import score_all
+    from tebench.scoring.engine import score_all
     registry.load_plugins([{plugin!r}])
     task, root = fakes.make_task(1), Path({root!r})
     sample = draw(task, Recipe(foreground=8, background=8, general=4, anchors=2, patch_voxels=4), seed=0)
@@ -44,7 +44,7 @@ if __name__ == "__main__":
         for name in ("a", "b")
     }}
     requests = [Request.make(registry.load()["sleepy"], {{}}, None, 0)]
-    score_all(requests, folders, root / "cells", workers=2, plugins=[{plugin!r}], progress=False)
+    score_all(requests, folders, root / "scores", workers=2, plugins=[{plugin!r}], progress=False)
 """
 
 

@@ -16,8 +16,10 @@ from tebench.features.sampling import Recipe
 from tebench.metrics import presets
 from tebench.metrics.registry import get, load, load_plugins
 from tebench.scoring import budget
-from tebench.scoring.pool import part_requests, with_parts
-from tebench.scoring.score import Request
+from tebench.scoring.engine import score_all
+from tebench.scoring.pool import fuse
+from tebench.scoring.request import Request, part_requests, with_parts
+from tebench.scoring.score import folder_of
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -207,8 +209,6 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
     """(metric -> encoder -> Scores, oriented up; encoder -> seconds of extraction and scoring)."""
     from tebench.features import cache, joined
     from tebench.features.grid import extract_all
-    from tebench.runtime.workers import each
-    from tebench.scoring.jackknife import score_kept
 
     with _bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as bar:
         sample = joined.load_or_draw(
@@ -220,19 +220,19 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
         interpolation=setting.interpolation,
     )  # fmt: skip
     everything = with_parts(setting.requests, setting.preset)
-    spelled = [request.spelled for request in everything]
-    jobs = [(folder, task.name, spelled, setting.cache / "rank", setting.plugins) for folder in folders]
-    kept = "what it kept is used again."
-    found = each(score_kept, jobs, setting.workers, f"{prefix}scoring", progress=setting.progress, kept=kept)
-    records = dict(zip(encoders, found, strict=True))
+    pairs = {(task.name, name): folder for name, folder in zip(encoders, folders, strict=True)}
+    scored = score_all(
+        everything, pairs, folder_of(setting.cache), workers=setting.workers, plugins=setting.plugins,
+        progress=setting.progress, retry=True, resampled=True, description=f"{prefix}scoring",
+    )  # fmt: skip
+    records = {name: scored[task.name, name] for name in encoders}
     found = _oriented(records, everything, encoders, task.n_foreground, setting)
     times = {}
     for name, folder in zip(encoders, folders, strict=True):
         manifest = cache.manifest(folder)
-        scoring = sum(record["seconds"] for record in records[name])
         times[name] = {
-            "extraction": manifest["seconds"], "forward": manifest["forward_seconds"], "scoring": scoring,
-            "peak_mb": manifest["peak_memory_mb"],
+            "extraction": manifest["seconds"], "forward": manifest["forward_seconds"],
+            "scoring": sum(score.seconds for score in records[name]), "peak_mb": manifest["peak_memory_mb"],
         }  # fmt: skip
     return found, times
 
@@ -242,11 +242,10 @@ def _oriented(records: dict, requests: list[Request], encoders: list[str], n_for
 
     raw: dict[str, dict] = {}
     for name in encoders:
-        for record in records[name]:
-            arrays = [None if record[key] is None else np.array(record[key]) for key in ("scores", "left_out")]
-            raw.setdefault(record["metric"], {})[name] = Scores(
-                *arrays, record["status"], record["reason"], record["seconds"]
-            )
+        for score in records[name]:
+            arrays = [score.resamples.get(key) for key in ("draws", "left_out")]
+            arrays = [None if array is None else np.array(array) for array in arrays]
+            raw.setdefault(score.metric, {})[name] = Scores(*arrays, score.status, score.reason, score.seconds)
     for request in requests:
         if request.metric.reads == "parts":
             raw[request.metric.name] = _fused(request, raw, encoders, n_foreground, setting.preset)
@@ -292,16 +291,20 @@ def _fused(request: Request, raw: dict, encoders: list[str], n_foreground: int, 
         n_draws = min(array.shape[0] for of_part in arrays.values() for array in of_part)
         tables = {a: np.array([array[:n_draws].ravel() for array in of_part]) for a, of_part in arrays.items()}
         columns = next(iter(tables.values())).shape[1]
-        call = request.metric.function
-        each = [{argument: table[:, i] for argument, table in tables.items()} for i in range(columns)]
-        return np.array([call(part, n_foreground, **request.parameters) for part in each]).T
+        found = []
+        for i in range(columns):
+            column = {name: {a: float(table[k, i]) for a, table in tables.items()} for k, name in enumerate(present)}
+            found.append(fuse(request.metric, request.parameters, column, n_foreground))
+            if broken := [outcome for outcome in found[-1].values() if outcome.status != "ok"]:
+                raise NotApplicable(broken[0].reason)
+        return np.array([[outcome.score for outcome in one.values()] for one in found]).T
 
     try:
         values = over(lambda item: item.values)
         complete = all(of_part[name].left_out is not None for of_part in parts.values() for name in present)
         left = over(lambda item: item.left_out) if complete else None
         n_groups = next(iter(parts.values()))[present[0]].left_out.shape[1] if complete else 0
-    except (InputError, NotApplicable) as error:
+    except NotApplicable as error:
         return {**fused, **{n: Scores(None, None, "not_applicable", str(error), seconds[n]) for n in present}}
     note = f"fused without {', '.join(reasons)}" if reasons else ""
     for index, name in enumerate(present):

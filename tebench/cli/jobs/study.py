@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tebench.base import storage
 from tebench.base.errors import unknown_name
+from tebench.benchmark import ground_truth
+from tebench.benchmark.extraction import feature_folders, read_pairs
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, resolve
-from tebench.cli.jobs.extract import feature_folders, read_pairs
 from tebench.metrics import presets
 from tebench.metrics.registry import get, load_plugins
+from tebench.scoring.score import folder_of
 
 
 def run(config: dict) -> None:
@@ -20,16 +22,9 @@ def run(config: dict) -> None:
         raise unknown_name("study", str(config["job"]["study"]), studies)
     load_plugins(config["plugins"])
     world = resolve(config)
+    truth = ground_truth.of_world(world, ground_truth_file(config), protocol_name(config))
     folder = storage.make_folder(Path(config["job"]["folder"]))
-    print(studies[config["job"]["study"]](config, world, _truth(config, world), folder))
-
-
-def _truth(config: dict, world: World):
-    from tebench.evaluation import groundtruth
-
-    truth = groundtruth.read(ground_truth_file(config), protocol=protocol_name(config))
-    groundtruth.require(truth, world.encoders, world.tasks)
-    return truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
+    print(studies[config["job"]["study"]](config, world, truth, folder))
 
 
 def _stages(config: dict, world: World, truth, folder: Path) -> str:
@@ -41,7 +36,7 @@ def _stages(config: dict, world: World, truth, folder: Path) -> str:
     metrics = stages.metrics_that_read_features(config["job"]["metrics"])
     pool = Pool(world.pool, world.encoders)
     scores = stages.score(
-        feature_folders(world), metrics, policies, world.cache / "cells", seed=world.seed, preset=presets.read(config),
+        feature_folders(world), metrics, policies, folder_of(world.cache), seed=world.seed, preset=presets.read(config),
         workers=world.workers, plugins=config["plugins"], progress=world.progress,
     )  # fmt: skip
     scores["pool"] = [pool.id if get(name).pool_dependent else "" for name in scores["metric"]]
