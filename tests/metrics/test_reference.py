@@ -17,7 +17,7 @@ from tebench.base.errors import TebenchError
 from tebench.metrics.checks import TOLERANCE, make_arrays, value_of
 from tebench.metrics.registry import READS
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 # The other kinds see no features ("parts": other metrics' scores, "probabilities": a source head's output, "facts"
 # and "elsewhere": no voxel at all), so there is nothing about features that they could be invariant to.
 READ_FEATURES = ("matrix", "moments", "cases", "patches")
