@@ -68,9 +68,7 @@ def register(config: dict, folder: Path) -> str:
     pairs = record.open_pairs(_truth(folder), protocols, world.tasks, world.encoders)
     requests = [request for _, request, _ in wanted]
     if any(request.metric.reads == "elsewhere" for request in requests):
-        raise InputError(
-            "job.forms: a metric that reads ground truth of other tasks predicts nothing before it exists."
-        )
+        raise InputError("job.forms: a metric that reads the ground truth of other tasks cannot be registered.")
     found = over_pool(world, requests, direct_scores(world, requests, config["plugins"], preset), None, preset)
     pool = Pool(world.pool, world.encoders)
     made, scores = forms.collected(wanted, found)
