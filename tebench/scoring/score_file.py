@@ -34,7 +34,7 @@ def read(path: Path) -> Score | None:
     if not path.exists():
         return None
     try:
-        content = storage.read_signed(path)
+        content = storage.read_sealed(path)
         if set(content) != set(FIELDS):
             raise CacheError(f"{path} does not hold a score.")
         return Score(**content)
@@ -55,5 +55,5 @@ def write(path: Path, score: Score) -> None:
         again = failures.transient_name(score.reason.split(":")[0])
         failures.record(failures.path_for(path), score.content(), score.reason, again=again)
         return
-    storage.write_signed(path, score.content())
+    storage.write_sealed(path, score.content())
     failures.clear(failures.path_for(path))

@@ -70,8 +70,11 @@ def test_the_files(own):
     frame = pd.read_csv(root / "out" / "ranking.csv")
     main = frame[frame["main"]]
     assert sorted(main["rank"]) == [1, 2, 3] and set(main["encoder"]) == {"first", "second", "third"}
-    assert (frame["low"] <= frame["score"]).all() and (frame["score"] <= frame["high"]).all()
-    assert (frame["encoder_extraction_s"] > 0).all() and set(main["covers"]) == {"cases and voxel draws"}
+    varied = frame[frame["covers"] == "cases and voxel draws"]
+    assert (varied["low"] <= varied["score"]).all() and (varied["score"] <= varied["high"]).all()
+    still = frame[frame["covers"] == "nothing: it never varied"]
+    assert len(varied) + len(still) == len(frame) and still["low"].isna().all()
+    assert (frame["encoder_extraction_s"] > 0).all()
     assert frame["metric"].nunique() >= 4
 
 
@@ -106,7 +109,7 @@ def test_own_metrics_and_two_encoders(own):
     text = run(root, "job.draws=1", "job.metrics=[gbc,rtd_lite]", "max_cases=1", f"encoders=[{root / 'zoo' / 'first'},"
                f"{root / 'zoo' / 'third'}]")  # fmt: skip
     assert "Ranked by GBC: first of job.metrics" in text and "1 of 1 cases" in text
-    assert "one draw: there is no interval" in text and "Agreement between metrics" not in text
+    assert "Nothing can be told apart with 1 case" in text and "Agreement between metrics" not in text
 
 
 def test_a_budget_is_kept_to_and_said(own):

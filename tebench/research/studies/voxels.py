@@ -131,12 +131,12 @@ def _pair(job) -> tuple[list, dict]:
     path = Path(kept) / f"voxels-{storage.hash_json(made_from)[:16]}.json"
     if path.exists():
         try:
-            found = storage.read_signed(path)
+            found = storage.read_sealed(path)
             return found["rows"], found["distinct"]
         except CacheError as error:
             log.warning("%s It is computed again.", error)
     rows, distinct = score_pair(folder, task, requests, recipe, sizes, n_draws, seed)
-    storage.write_signed(path, {"rows": rows, "distinct": distinct})
+    storage.write_sealed(path, {"rows": rows, "distinct": distinct})
     return rows, distinct
 
 
