@@ -32,7 +32,7 @@ class Fold:
 
 @dataclass
 class _Case:
-    """Sums of one case's fitted rows about `origin`, its own mean; the Gram matrices are standardised."""
+    """Sums of one case's fitted rows about `origin`, the mean of its known rows; the Gram matrices are standardised."""
 
     counts: np.ndarray  # (C,)
     sums: np.ndarray  # (C, D)
@@ -42,21 +42,27 @@ class _Case:
     by_class: dict[int, np.ndarray]  # class -> (D, D), where each fold has weights of its own
 
 
-def leave_one_case_out(features, labels, cases, *, fitted=None, kept: bool = False) -> list[Fold]:
+def leave_one_case_out(features, labels, cases, *, fitted=None, known=None, kept: bool = False) -> list[Fold]:
     """One `Fold` for each case, from sums by case: every row is multiplied once, whatever the number of cases.
 
-    features: (N, D) float64; each channel is standardised (mean 0, SD 1, ddof 0) within each case over its fitted rows.
+    features: (N, D) float64; each channel is standardised (mean 0, SD 1, ddof 0) within each case over its known rows.
     labels: (N,) class indices.   cases: (N,).   fitted: (N,) bool, the rows that count; all.
+    known: (N,) bool, the fitted rows and perhaps others; the fitted ones.
     kept: a row of class c weighs 1 over the rows of c in the cases that are kept; else in all cases.
     Fewer than two cases, or one class in all other cases: NotApplicable.
     """
     names = np.unique(cases)
     fitted = np.ones(len(labels), dtype=bool) if fitted is None else fitted
+    beside = np.zeros(len(labels), dtype=bool) if known is None else known & ~fitted
     if len(names) < 2:
         raise NotApplicable("leaves out one case, and the sample holds one case only.")
     n_classes = int(labels.max()) + 1
     whole = np.bincount(labels[fitted], minlength=n_classes)
-    found = [_case(features, labels, np.flatnonzero((cases == name) & fitted), whole, kept) for name in names]
+    found = []
+    for name in names:
+        own = cases == name
+        others = features[own & beside]
+        found.append(_case(features, labels, np.flatnonzero(own & fitted), others, whole, kept))
     left = whole - np.stack([case.counts for case in found])  # rows of each class in the other cases
     if (few := (left > 0).sum(axis=1)).min() < 2:
         raise NotApplicable(f"without case number {int(few.argmin())} the sample holds one class only.")
@@ -82,8 +88,8 @@ def leave_one_case_out(features, labels, cases, *, fitted=None, kept: bool = Fal
     return folds
 
 
-def _case(features, labels, rows, whole, kept) -> _Case:
-    """The sums of one case, chunk by chunk and class by class."""
+def _case(features, labels, rows, others, whole, kept) -> _Case:
+    """The sums of one case, chunk by chunk and class by class; others: (M, D) rows for its mean and SD alone."""
     d, n_classes = features.shape[1], len(whole)
     rows = rows[np.argsort(labels[rows], kind="stable")]
     counts = np.bincount(labels[rows], minlength=n_classes)
@@ -102,8 +108,12 @@ def _case(features, labels, rows, whole, kept) -> _Case:
                 gram /= whole[c]
             key = int(c) if kept else 0
             grams[key] = grams[key] + gram if key in grams else gram
-    n = max(len(rows), 1)
-    drift = sums.sum(axis=0) / n
+    n, total = max(len(rows) + len(others), 1), sums.sum(axis=0)
+    if len(others):
+        largest = np.maximum(largest, np.abs(others).max(axis=0))
+        others = others - shift
+        total, squares = total + others.sum(axis=0), squares + np.einsum("ij,ij->j", others, others)
+    drift = total / n
     spread = np.sqrt(np.maximum(squares / n - drift**2, 0))
     moves = spread > SAME * largest
     inverse = np.where(moves, 1 / np.where(moves, spread, 1), 0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import metric
-from tebench.metrics.topology.fusion import weight
+from tebench.metrics.topology.fusion import over_pool, weight
 
 
 @metric(
@@ -17,7 +17,7 @@ from tebench.metrics.topology.fusion import weight
     title="Gated flow",
     paper="arXiv 2602.23916 (the gate), arXiv 1810.10082 (early stopping of gradient flow)",
     direction="up",
-    range=(-np.inf, np.inf),
+    range=(0.0, 1.0),
     reads="parts",
     cost="linear",
     parts={"everywhere": "gradient_flow", "boundary": "boundary_flow"},
@@ -31,31 +31,27 @@ def gated_flow(
     gamma: float | None = None,
     beta: float | None = None,
     alpha: Annotated[float, Interval(0.0, 1.0)] = 0.5,
-    time: Annotated[float, Interval(0.0, 1e9)] = 1.0,
+    time: Annotated[float, Interval(1e-9, 1e9)] = 1.0,
+    balance: Literal["sample", "kept"] = "sample",
+    strata: bool = True,
+    anchors: bool = False,
 ) -> np.ndarray:
-    """The paper's fusion over early learning: S = alpha Z(gradient_flow) + (1 - alpha) Z(boundary_flow).
+    """The paper's fusion over early learning: S = alpha N(gradient_flow) + (1 - alpha) N(boundary_flow).
 
-    Z(s) = (s - mean) / SD over the candidate pool (ddof 0), 0 for a part that is the same for all [choice; the paper
-    scales by minimum and maximum]. alpha by the gate of `grtd_lbtc`: focal tasks are judged at their boundary, tasks
-    of many structures everywhere.
+    N = min-max over the candidate pool, alpha by the gate of `grtd_lbtc` [paper]: focal tasks are judged at their
+    boundary, tasks of many structures everywhere. One predictor, asked in two places.
 
     parts: "everywhere" and "boundary", (K,) scores of the pool's encoders.   n_foreground: |C|, foreground classes.
-    gate, gamma, beta, alpha: as in `grtd_lbtc`.   time: handed to both parts.
-    Returns (K,), higher is better; mean 0 over the pool. Another pool, other scores.
+    gate, gamma, beta, alpha: as in `grtd_lbtc`.
+    time, balance, strata, anchors: handed to the parts. By default the global part is asked in the foreground and
+        background strata, the boundary part at patch members, as the form was first tried.
+    Returns (K,) in [0, 1], higher is better. Another pool, other scores.
 
     >>> import numpy
     >>> parts = {"everywhere": numpy.array([0.2, 0.4]), "boundary": numpy.array([0.5, 0.3])}
     >>> gated_flow(parts, 3, gate="fixed", alpha=0.75).round(12).tolist()
-    [-0.5, 0.5]
+    [0.25, 0.75]
     """
     share = weight(n_foreground, gate, gamma, beta, alpha)
-    return share * over_pool(parts["everywhere"]) + (1 - share) * over_pool(parts["boundary"])
-
-
-def over_pool(scores) -> np.ndarray:
-    """(s - mean) / SD over the pool; 0 for all where no two differ by more than rounding."""
-    scores = np.asarray(scores, dtype=np.float64)
-    spread = scores.std()
-    if spread <= 1e-12 * np.abs(scores).max():
-        return np.zeros(len(scores))
-    return (scores - scores.mean()) / spread
+    everywhere, boundary = (over_pool(parts[name], name) for name in ("everywhere", "boundary"))
+    return share * everywhere + (1 - share) * boundary

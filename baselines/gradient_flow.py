@@ -17,14 +17,17 @@ _FACTS = {
     "range": (0.0, 1.0),
     "cost": "linear",
     "stages": "encoder",
+    "reads": "roles",
     "invariances": ("scale", "shift"),
 }
 Time = Annotated[float, Interval(1e-9, 1e9)]
 Balance = Literal["sample", "kept"]
 
 
-@metric(name="gradient_flow", title="Gradient flow", reads="cases", **_FACTS)
-def gradient_flow(features, labels, cases, *, time: Time = 1.0, balance: Balance = "sample") -> float:
+@metric(name="gradient_flow", title="Gradient flow", **_FACTS)
+def gradient_flow(
+    features, labels, cases, roles, *, time: Time = 1.0, balance: Balance = "sample", strata: bool = False
+) -> float:
     """Recall of a linear readout after a short time of gradient flow, on the case that it has not seen.
 
     Fine-tuning starts with a readout on the encoder's features, and a short budget ends before that readout is fitted.
@@ -44,11 +47,12 @@ def gradient_flow(features, labels, cases, *, time: Time = 1.0, balance: Balance
     - Ridge with l_max / T on the diagonal moves a direction by u / (1 + u) in place of 1 - exp(-u), u = T l / l_max:
       equal at both ends, at most 1.30 times less between (arXiv 1810.10082 bounds the risks' ratio by 1.69).
 
-    In this order: each channel standardised within each case, as the instance normalisation of a decoder does; a row of
-    class c weighs 1 / n_c, so that every class has equal mass, background too; one case left out at a time; each of its
-    rows gets the class of the largest output; score = mean over classes of the share of their rows, over all cases left
-    out, that get it. All [choice]. A class that no kept case has is missed; where nothing can be learned (constant
-    features) every class gets its share by chance, 1 / C.
+    In this order: the rows that teach are all but the anchors (the foreground, background and global strata and patch
+    members); each channel is standardised within each case, over the rows that teach or are asked, as the instance
+    normalisation of a decoder does; a row of class c weighs 1 / n_c, so that every class has equal mass, background
+    too; one case is left out at a time; each of its rows that are asked gets the class of the largest output; score =
+    mean over classes of the share of their rows, over all cases left out, that get it. All [choice]. A class that no
+    kept case has is missed; where nothing can be learned (constant features) every class gets its share by chance, 1/C.
     From sums by case and class: N D^2 once, one eigendecomposition for each case, never N x N.
 
     time: T. The default is one e-folding of the leading direction, the shortest time after which anything is learned
@@ -58,48 +62,52 @@ def gradient_flow(features, labels, cases, *, time: Time = 1.0, balance: Balance
         masses among the kept cases, q, then differ a little, and a class that the case left out is rich in starts
         behind, so T -> 0 ends in q alone. "kept": in the kept cases; q = 1 / C, and no label of the case left out is
         read before its answers are counted.
+    strata: whether the foreground and background strata alone are asked; else all rows that teach.
 
-    features: (N, D).   labels: (N,).   cases: (N,).   Range [0, 1]; higher is better; chance 1 / C. Mean over the
-    encoder's stages. Fewer than two cases: not applicable.
+    features: (N, D), all rows of the sample.   labels, cases: (N,).   roles: (N,) why each row was sampled.
+    Range [0, 1]; higher is better; chance 1 / C. Mean over the encoder's stages; under stages=joint every channel
+    counts alike, however many a stage has. Fewer than two cases: not applicable.
     Source: Ali, Kolter, Tibshirani, "A continuous-time view of early stopping for least squares regression", AISTATS
     2019, arXiv 1810.10082, for the flow; its use as a transferability metric is ours.
     """
-    everywhere = np.ones(len(labels), dtype=bool)
-    return held_out_recall(features, labels, cases, everywhere, everywhere, time, balance)
+    fitted = roles != "anchor"
+    judged = np.isin(roles, ("foreground", "background")) if strata else fitted
+    return held_out_recall(features, labels, cases, fitted, judged, time, balance)
 
 
-@metric(name="boundary_flow", title="Boundary flow", reads="patches", **_FACTS)
-def boundary_flow(features, labels, cases, patches, *, time: Time = 1.0, balance: Balance = "sample") -> float:
+@metric(name="boundary_flow", title="Boundary flow", **_FACTS)
+def boundary_flow(
+    features, labels, cases, roles, *, time: Time = 1.0, balance: Balance = "sample", anchors: bool = True
+) -> float:
     """`gradient_flow` judged where structures meet: the readout's recall in the boundary patches of the case left out.
 
-    The same predictor, fitted on all rows but the anchors (each anchor's patch members are among them). Its recall,
-    mean over classes, is taken over anchors and patch members: LBTC's idea that anatomical boundaries decide
-    (arXiv 2602.23916), read from early learning instead of from trees. Channels are standardised within each case over
-    the rows that are fitted. All [choice].
+    The same predictor, fitted on all rows but the anchors (each anchor's patch members are among them) and asked at
+    anchors and patch members: LBTC's idea that anatomical boundaries decide (arXiv 2602.23916), read from early
+    learning instead of from trees. Everything else as in `gradient_flow`. All [choice].
 
     time, balance: as in `gradient_flow`.
+    anchors: whether the anchors are asked too, or the patch members alone.
 
-    features: (N, D), all rows of the sample.   labels, cases: (N,).   patches: (P, V) row indices, the anchor first,
-    -1 pads.   Range [0, 1]; higher is better. Mean over the encoder's stages. Fewer than two cases: not applicable.
+    features: (N, D), all rows of the sample.   labels, cases: (N,).   roles: (N,) why each row was sampled.
+    Range [0, 1]; higher is better. Mean over the encoder's stages. Fewer than two cases, a sample without patches: not
+    applicable.
     """
-    judged, fitted = np.zeros(len(labels), dtype=bool), np.ones(len(labels), dtype=bool)
-    judged[patches[patches >= 0]] = True
-    fitted[patches[:, 0]] = False
-    return held_out_recall(features, labels, cases, fitted, judged, time, balance)
+    judged = np.isin(roles, ("anchor", "member") if anchors else ("member",))
+    return held_out_recall(features, labels, cases, roles != "anchor", judged, time, balance)
 
 
 def held_out_recall(features, labels, cases, fitted, judged, time, balance) -> float:
     """Mean over classes of the share of judged rows that the readout, learned on the other cases, gives to them.
 
-    fitted, judged: (N,) bool, the rows that teach (and give each case its mean and SD) and those that are asked.
+    fitted, judged: (N,) bool, the rows that teach and those that are asked; both give each case its mean and SD.
     """
-    right = np.full(len(labels), np.nan)
-    for fold in leave_one_case_out(features, labels, cases, fitted=fitted, kept=balance == "kept"):
+    right, known = np.full(len(labels), np.nan), fitted | judged
+    for fold in leave_one_case_out(features, labels, cases, fitted=fitted, known=known, kept=balance == "kept"):
         asked = np.flatnonzero(judged & (cases == fold.case))
         right[asked] = _right(fold, features[asked], labels[asked], time)
     asked = ~np.isnan(right)
     if not asked.any():
-        raise NotApplicable("no case that can be left out has a row to judge.")
+        raise NotApplicable("the sample has no row of the kind that is to be judged.")
     right, labels = right[asked], labels[asked]
     return float(np.mean([right[labels == c].mean() for c in np.unique(labels)]))
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import scipy.linalg
-import scipy.stats
 
 import tebench
 from tebench.base.errors import InputError, NotApplicable
 from tebench.baselines.case_folds import leave_one_case_out, standardised
 from tebench.baselines.gradient_flow import readout
+from tebench.metrics.registry import get
+from tebench.scoring.request import Request, part_requests
 
 
 def sample(n=400, d=8, classes=4, cases=3, seed=0, separation=1.0):
@@ -21,13 +22,20 @@ def sample(n=400, d=8, classes=4, cases=3, seed=0, separation=1.0):
     return features, labels, own
 
 
+ROLES = np.repeat(["foreground", "background", "global", "member"], 100)  # what the tests without patches read
+
+
+def some(labels):
+    return ROLES[: len(labels)]
+
+
 def by_hand(features, labels, cases, learn, *, judged=None, fitted=None, kept=False):
     """The definition, row by row. learn(x, y, w) -> predictor, from training rows, one-hot labels and row weights."""
     judged = np.ones(len(labels), bool) if judged is None else judged
     fitted = np.ones(len(labels), bool) if fitted is None else fitted
     points, answers = features.astype(float).copy(), np.full(len(labels), -1)
     for k in np.unique(cases):
-        known = features[(cases == k) & fitted]
+        known = features[(cases == k) & (fitted | judged)]
         points[cases == k] = (features[cases == k] - known.mean(0)) / known.std(0)
     for k in np.unique(cases):
         train, test = (cases != k) & fitted, (cases == k) & judged
@@ -70,7 +78,9 @@ def test_no_time_is_a_prototype_classifier():
         features, labels, cases = sample(seed=seed)
         expected = by_hand(features, labels, cases, prototypes, kept=True)
         for time in (1e-9, 1e-6):
-            found = tebench.score("gradient_flow", features, labels, cases=cases, time=time, balance="kept")
+            found = tebench.score(
+                "gradient_flow", features, labels, cases=cases, roles=some(labels), time=time, balance="kept"
+            )
             assert found == expected
 
 
@@ -78,7 +88,9 @@ def test_no_time_leaves_the_shares_of_the_classes_when_they_are_counted_in_all_c
     features, labels, cases = sample()
     folds = leave_one_case_out(features, labels, cases)
     expected = np.mean([np.mean([folds[k].shares.argmax() == c for k in cases[labels == c]]) for c in range(4)])
-    assert tebench.score("gradient_flow", features, labels, cases=cases, time=1e-9) == pytest.approx(expected)
+    assert tebench.score(
+        "gradient_flow", features, labels, cases=cases, roles=some(labels), time=1e-9
+    ) == pytest.approx(expected)
     for fold in folds:
         left = np.array([((labels == c) & (cases != fold.case)).sum() / (labels == c).sum() for c in range(4)])
         assert np.allclose(fold.shares, left / left.sum())
@@ -88,7 +100,7 @@ def test_all_time_is_class_balanced_least_squares():
     for seed in range(4):
         features, labels, cases = sample(seed=seed)
         for kept in (True, False):
-            given = {"cases": cases, "time": 1e9, "balance": "kept" if kept else "sample"}
+            given = {"cases": cases, "roles": ROLES, "time": 1e9, "balance": "kept" if kept else "sample"}
             found = tebench.score("gradient_flow", features, labels, **given)
             assert found == by_hand(features, labels, cases, least_squares, kept=kept)
         assert found != by_hand(features, labels, cases, prototypes), "the two ends must differ to be told apart"
@@ -96,7 +108,7 @@ def test_all_time_is_class_balanced_least_squares():
 
 def test_all_time_with_fewer_rows_than_channels_is_the_least_norm_solution():
     features, labels, cases = sample(n=60, d=90)
-    found = tebench.score("gradient_flow", features, labels, cases=cases, time=1e9)
+    found = tebench.score("gradient_flow", features, labels, cases=cases, roles=some(labels), time=1e9)
 
     def least_norm(x, y, w):
         x0, y0, rows = w @ x, w @ y, np.sqrt(w)[:, None]
@@ -111,7 +123,7 @@ def test_all_time_with_fewer_rows_than_channels_is_the_least_norm_solution():
 def test_the_closed_form_is_gradient_descent(time):
     features, labels, cases = sample(seed=5)
     for kept in (True, False):
-        given = {"cases": cases, "time": time, "balance": "kept" if kept else "sample"}
+        given = {"cases": cases, "roles": ROLES, "time": time, "balance": "kept" if kept else "sample"}
         found = tebench.score("gradient_flow", features, labels, **given)
         assert found == pytest.approx(by_hand(features, labels, cases, descent(time), kept=kept), abs=1e-12)
         assert 1 / 4 < found < 1
@@ -119,15 +131,20 @@ def test_the_closed_form_is_gradient_descent(time):
 
 @pytest.mark.reference("boundary_flow", source="gradient descent in 4,000 steps, written in the test")
 @pytest.mark.parametrize("time", [0.3, 1.0])
-def test_the_boundary_form_judges_patches_and_learns_without_anchors(time):
+def test_the_boundary_form_is_asked_in_patches(time):
     features, labels, cases = sample(seed=6)
-    inside, anchor = np.arange(400) < 120, np.isin(np.arange(400), np.arange(0, 120, 3))
-    patches = np.column_stack([np.arange(120).reshape(-1, 3), np.full(40, -1)])
-    found = tebench.score("boundary_flow", features, labels, cases=cases, patches=patches, time=time)
-    expected = by_hand(features, labels, cases, descent(time), judged=inside, fitted=~anchor)
-    assert found == pytest.approx(expected, abs=1e-12)
-    everywhere = tebench.score("gradient_flow", features, labels, cases=cases, time=time)
-    assert found != everywhere
+    roles = np.array(["anchor", "member", "foreground", "background", "global"])[np.arange(400) % 5]
+    is_ = {name: roles == name for name in np.unique(roles)}
+    given = {"cases": cases, "roles": roles, "time": time}
+    for name, options, judged in (
+        ("boundary_flow", {}, is_["anchor"] | is_["member"]),
+        ("boundary_flow", {"anchors": False}, is_["member"]),
+        ("gradient_flow", {}, ~is_["anchor"]),
+        ("gradient_flow", {"strata": True}, is_["foreground"] | is_["background"]),
+    ):
+        found = tebench.score(name, features, labels, **given, **options)
+        expected = by_hand(features, labels, cases, descent(time), judged=judged, fitted=~is_["anchor"])
+        assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_readout_solves_the_flow():
@@ -179,32 +196,43 @@ def test_a_class_that_only_the_left_out_case_has_is_missed():
     features = np.array([[0.0], [1.0], [0.0], [1.0], [5.0]])
     # Prototypes on one channel. Case 1 left out: they are at -1 and 1, so its rows -.93, -.46 and 1.39 go to classes 0,
     # 0 and 1. Case 0 left out: at -.93, -.46 and 1.39, of which the outer two win, so its rows go to classes 0 and 2.
-    found = tebench.score("gradient_flow", features, labels, cases=cases, time=1e-9, balance="kept")
+    found = tebench.score("gradient_flow", features, labels, cases=cases, roles=some(labels), time=1e-9, balance="kept")
     assert found == pytest.approx((2 / 2 + 0 / 2 + 0 / 1) / 3)
 
 
 def test_what_cannot_be_asked_is_refused():
     features, labels, cases = sample()
+    given = {"cases": cases, "roles": ROLES}
     with pytest.raises(NotApplicable, match="one case only"):
-        tebench.score("gradient_flow", features, labels, cases=np.zeros(400, int))
+        tebench.score("gradient_flow", features, labels, cases=np.zeros(400, int), roles=ROLES)
     with pytest.raises(NotApplicable, match="without case number 0 the sample holds one class only"):
-        tebench.score("gradient_flow", features, (cases == 0) & (labels > 0), cases=cases)
-    with pytest.raises(NotApplicable, match="without case number 0 the sample holds one class only"):
-        tebench.score("boundary_flow", features, labels, cases=cases, patches=np.arange(400)[:, None])
+        tebench.score("gradient_flow", features, (cases == 0) & (labels > 0), **given)
+    with pytest.raises(NotApplicable, match="no row of the kind that is to be judged"):
+        tebench.score("boundary_flow", features, labels, cases=cases, roles=np.repeat("global", 400))
     with pytest.raises(InputError, match=r"'time' must be float 1e-09\.\.1e\+09, got -1"):
-        tebench.score("gradient_flow", features, labels, cases=cases, time=-1.0)
+        tebench.score("gradient_flow", features, labels, **given, time=-1.0)
+    with pytest.raises(InputError, match="reads why rows were sampled: give roles="):
+        tebench.score("gradient_flow", features, labels, cases=cases)
+    with pytest.raises(InputError, match=r"roles must be \(400,\) words out of foreground, .* got 'edge'"):
+        tebench.score("gradient_flow", features, labels, cases=cases, roles=np.repeat("edge", 400))
 
 
-@pytest.mark.reference("gated_flow", source="standardisation by scipy.stats.zscore, gate (|C| - 1) / (|C| + 1)")
+@pytest.mark.reference("gated_flow", source="min-max and the gate (|C| - 1) / (|C| + 1), written in the test")
 def test_the_gate_weighs_both_parts():
     rng = np.random.default_rng(8)
     parts = {"everywhere": rng.random(6), "boundary": 5 + rng.random(6)}
     gated = tebench.metrics()["gated_flow"]
+    scaled = {name: (part - part.min()) / np.ptp(part) for name, part in parts.items()}
     for n_foreground in (1, 2, 3, 15):
         share = (n_foreground - 1) / (n_foreground + 1)
-        expected = share * scipy.stats.zscore(parts["everywhere"]) + (1 - share) * scipy.stats.zscore(parts["boundary"])
+        expected = share * scaled["everywhere"] + (1 - share) * scaled["boundary"]
         assert np.allclose(gated.function(parts, n_foreground), expected)
-    same = {**parts, "boundary": np.full(6, 0.1)}
-    assert np.allclose(gated.function(same, 3), 0.5 * scipy.stats.zscore(parts["everywhere"])), "0 for a constant part"
-    assert gated.parts == {"everywhere": "gradient_flow", "boundary": "boundary_flow"}
-    assert "time" in gated.parameters, "shared by name with both parts"
+
+
+def test_the_fused_form_hands_its_options_to_its_parts():
+    request = Request.make(get("gated_flow"), {"time": 3.0}, None, 0)
+    everywhere, boundary = part_requests(request).values()
+    assert everywhere.metric.name == "gradient_flow"
+    assert everywhere.parameters == {"time": 3.0, "balance": "sample", "strata": True}
+    assert boundary.metric.name == "boundary_flow"
+    assert boundary.parameters == {"time": 3.0, "balance": "sample", "anchors": False}

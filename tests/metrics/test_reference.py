@@ -20,7 +20,7 @@ from tebench.metrics.registry import READS
 TESTS = Path(__file__).parents[1]
 # The other kinds see no features ("parts": other metrics' scores, "probabilities": a source head's output, "facts"
 # and "elsewhere": no voxel at all), so there is nothing about features that they could be invariant to.
-READ_FEATURES = ("matrix", "moments", "cases", "patches")
+READ_FEATURES = ("matrix", "moments", "cases", "patches", "roles")
 LINK = re.compile(r"arXiv[: ]\s*\d{4}\.\d{4,5}|doi:?\s*10\.\d{4,}/\S+", re.IGNORECASE)
 
 
