@@ -5,7 +5,7 @@ Letters of rows: F foreground and background strata, L the label-blind global st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 ANSWERS = (
@@ -13,6 +13,8 @@ ANSWERS = (
     "together, foreground", "accuracy",
 )  # fmt: skip
 TIMES = (0.1, 0.3, 1.0, 2.0, 3.0, 10.0)
+LAST = "the pilot's form: rows that give mean and SD, rows that are asked, time"
+EXACT = {"weights": "sample", "shares": True, "answers": "together"}
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,43 @@ def variants() -> list[Variant]:
     step = "task by task: class counts of the whole sample, class masses added, nine averages"
     for weights, shares, answers in product(("kept", "case", "sample"), (False, True), ANSWERS):
         found.append(Variant(step, "FLM", "M", "FLM", weights, shares=shares, answers=answers))
-    step = "the pilot's form: every figure reproduced"
-    exact = {"weights": "sample", "shares": True, "answers": "together"}
-    found += [Variant(step, "FLM", judged, "FLM", time=time, **exact) for judged in ("MA", "M") for time in TIMES]
-    found += [Variant(step, rows, rows, rows, time=time, **exact) for rows in ("FLM", "F", "MA") for time in (0.3, 1.0)]
+    step = LAST
+    for fitted, rows, judged in product(("FLM", "FLMA"), ("FLM", "FLMA"), ("MA", "M", "F", "FL", "FLM")):
+        found.append(Variant(step, fitted, judged, rows, **EXACT))
+    found += [Variant(step, "FLM", "MA", "FLMA", time=time, **EXACT) for time in TIMES]
+    found += [Variant(step, "FLM", "M", "FLM", time=time, **EXACT) for time in TIMES]
+    found += [Variant(step, rows, rows, rows, time=time, **EXACT) for rows in ("FLM", "F", "MA") for time in TIMES]
     return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Two variants, each scaled over the candidate pool, joined by a weight: alpha global + (1 - alpha) boundary.
+
+    scaled: "standardised" or "min-max".   gate: "released", (|C| - 1) / (|C| + 1), or "half".
+    """
+
+    step: str
+    everywhere: Variant
+    boundary: Variant
+    scaled: str
+    gate: str
+
+
+def fusions() -> list[Fusion]:
+    """The gated forms, searched for the one that gives the pilot's figures."""
+    step = "fused by the paper's gate: which two, how scaled"
+    rows = list(product(("FLM", "FLMA"), ("FLM", "FLMA")))
+    boundary = [Variant(LAST, fitted, j, given, **EXACT) for fitted, given in rows for j in ("MA", "M")]
+    everywhere = [Variant(LAST, fitted, j, given, **EXACT) for fitted, given in rows for j in ("F", "FL")]
+    everywhere += [Variant(LAST, rows, rows, rows, **EXACT) for rows in ("FLM", "F")]
+    return [
+        Fusion(step, g, b, scaled, gate)
+        for b, g, scaled, gate in product(boundary, everywhere, ("standardised", "min-max"), ("released", "half"))
+    ]
+
+
+def number(variants: list[Variant], wanted: Variant) -> int:
+    """The place of a variant, counted from 1, whatever step it was tried in."""
+    plain = [replace(variant, step="") for variant in variants]
+    return plain.index(replace(wanted, step="")) + 1
