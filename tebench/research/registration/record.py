@@ -148,7 +148,7 @@ def write(folder: Path, found: Registration) -> Path:
         "versions": found.versions, "rows": len(found.scores), "scores_sha256": storage.sha256_bytes(text.encode()),
     }  # fmt: skip
     storage.write_text(path.with_suffix(".csv"), text)
-    storage.write_signed(path, facts)
+    storage.write_sealed(path, facts)
     return path
 
 
@@ -156,7 +156,7 @@ def read(path: Path) -> Registration:
     """The registration, whole and unaltered, or an InputError that says what is not."""
     path = Path(path)
     try:
-        facts = storage.read_signed(path)
+        facts = storage.read_sealed(path)
         text = path.with_suffix(".csv").read_bytes()
         if facts["format"] != FORMAT or facts["name"] != path.stem:
             raise InputError(f"{path} is not a registration of format {FORMAT} under its own name.")
@@ -169,7 +169,8 @@ def read(path: Path) -> Registration:
         keys = ("name", "date", "benchmark", "ground_truth", "pool", "protocols", "endpoint", "pairs", "versions")
         return Registration(forms=forms, scores=scores, **{key: facts[key] for key in keys})
     except CacheError as error:
-        raise InputError(f"registration {path}: {error} Restore it from the commit that registered it.") from error
+        found = str(error).partition(" Delete it")[0]  # what helps a cache is wrong here
+        raise InputError(f"{found} Restore the registration from the commit that added it.") from error
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} does not hold a registration ({type(error).__name__}: {error}).") from error
 

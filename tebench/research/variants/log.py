@@ -29,13 +29,13 @@ def _score(job) -> tuple[tuple[str, str], list[float]]:
     features = cache.header(folder)["feature_hash"]
     if path.exists():
         try:
-            found = storage.read_signed(path)
+            found = storage.read_sealed(path)
             if found["features"] == features:
                 return pair, found["scores"]
         except (CacheError, KeyError):
             pass  # computed again below
     found = compute.scores(folder, catalogue.variants())
-    storage.write_signed(path, {"features": features, "scores": found})
+    storage.write_sealed(path, {"features": features, "scores": found})
     return pair, found
 
 

@@ -61,13 +61,14 @@ def page(table: pd.DataFrame, protocols, command: str) -> str:
     lines = [
         "# Every variant of the gradient-flow probe that was held against ground truth", "",
         f"Made by `{command}`; all rows are in `variants.csv`. Do not edit.", "",
-        f"{len(table)} variants and fusions are listed in the order in which they were tried, by mean weighted tau over the "
-        "tasks of the starter benchmark. The ground truth was known while they were tried, so the best of them are not "
-        "results: with so many, some are high by chance. A pilot before them looked at about 210 more, of which the "
-        "figures below were reported and the others are not known. What is evidence is a registration "
+        f"{len(table)} variants and fusions are listed in the order in which they were tried, by mean weighted tau "
+        "over the tasks of the starter benchmark. The ground truth was known while they were tried, so the best are "
+        "no results: with so many, some are high by chance. A pilot before them looked at about 210 more, of which "
+        "the figures below were reported and the others are not known. What is evidence is a registration "
         "(`leaderboard/registrations`), made before its ground truth.", "",
         "## Steps", "",
-        f"| step | variants | lowest to highest {_POOLS[0]}, {protocols[0]} | lowest to highest {_POOLS[1]}, {protocols[0]} |",
+        "Lowest to highest under " + protocols[0] + ".", "",
+        f"| step | variants | {_POOLS[0]} | {_POOLS[1]} |",
         "|---|---|---|---|",
     ]  # fmt: skip
     for step, own in table.groupby("step", sort=False):
