@@ -18,7 +18,6 @@ from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.names import Named
 
 MOST_STEPS = 4_000_000  # a file with optimiser state of a large network takes 300,000
-MOST_KEY = 2**60  # of integers as keys of a dict: larger ones can be chosen to collide
 
 
 @dataclass(eq=False)
@@ -144,7 +143,7 @@ class Reader:
         there = there.items if isinstance(there, Stub) else there
         if not isinstance(there, dict) or len(pairs) % 2:
             raise damaged(f"its pickle sets items of a {type(there).__name__}")
-        there.update((key_of(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
+        there.update((names.key_of(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
 
     def _build(self) -> None:
         state = self._pop()
@@ -208,13 +207,6 @@ class Reader:
     def _integer(self) -> None:
         line = self._line()
         self._push(line == "01" if line in ("00", "01") else int(line.rstrip("L")))
-
-
-def key_of(key):
-    """A key that cannot be chosen to collide with many others."""
-    if isinstance(key, str | bytes | float | bool) or key is None or (isinstance(key, int) and abs(key) < MOST_KEY):
-        return key
-    return Stub(type(key).__name__)
 
 
 def _table() -> list:
