@@ -6,14 +6,15 @@ import datetime
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, ClassVar
 
 from tebench.base.errors import InputError
 from tebench.benchmark.options import option
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import leaderboard_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def register(settings: Settings, options: Options, folder: Path) -> str:
 
 def _truth(folder: Path) -> pd.DataFrame:
     """(protocol, task, encoder) of all rows of ground truth that there are."""
+    import pandas as pd
+
     columns = ["protocol", "task", "encoder"]
     found = [
         pd.read_csv(path, dtype=str, keep_default_na=False) for path in sorted((folder / "ground_truth").glob("*.csv"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
@@ -9,7 +10,7 @@ from tebench.base import storage
 from tebench.base.errors import unknown_name
 from tebench.benchmark import ground_truth
 from tebench.benchmark.options import option
-from tebench.benchmark.scores import direct_scores, refuse_failed, score_world
+from tebench.benchmark.scores import direct_scores, failed_everywhere, refuse_failed, score_world
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, resolve
 from tebench.metrics.registry import get
@@ -42,7 +43,7 @@ class Options:
     )
     direction: Literal["up", "down"] = option("up", "of scores=FILE: up, a higher score predicts better transfer")
     tables: bool = option(
-        True, "false: compute the scores only, ground truth is not needed; job=collect makes the tables"
+        True, "false: compute the scores only, ground truth is not needed; job=collect makes the tables", how=True
     )
 
 
@@ -59,10 +60,14 @@ def run(settings: Settings, options: Options) -> None:
         return
     pool = Pool(world.pool, world.encoders)
     truth = ground_truth.of_world(world, ground_truth_file(settings, options.target), protocol_name(settings))
-    scores = frame(score_world(world, requests, truth, settings.plugins, preset))
+    found = score_world(world, requests, truth, settings.plugins, preset)
+    scores = frame(found)
     print(write_tables(settings, asdict(options), world, requests, scores, truth, pool))
     if by_pool := _by_pool(world, scores, truth, pool):
         print(f"\n{by_pool}")
+    if lost := failed_everywhere(found, [metric.name for metric, _ in settings.metrics]):
+        print(f"\nno score: {', '.join(lost)} failed on every task and encoder (reasons above)", file=sys.stderr)
+        sys.exit(1)
 
 
 def _by_pool(world: World, scores, truth, pool) -> str:
