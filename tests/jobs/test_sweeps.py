@@ -103,7 +103,7 @@ def test_what_is_swept_is_what_hydra_sweeps():
     assert sweep.prepare(own) == own
     assert sweep.prepare(["tasks=[a],[b]", "-m"]) == ["-m", "tasks=[a],[b]", "job.tables=false"]
     assert sweep.prepare(["-m", "job=extract", "tasks=[a],[b]"]) == ["-m", "job=extract", "tasks=[a],[b]"]
-    with pytest.raises(InputError, match=r"job.tables=true in a sweep over tasks: .*'output=outputs/member-"):
+    with pytest.raises(InputError, match=r"tables=true in a sweep over tasks: .*'output=outputs/member-"):
         sweep.prepare(["-m", "tasks=[a],[b]", "job.tables=true"])
     assert sweep.asked(["--multirun"]) and sweep.asked(["hydra.mode=MULTIRUN"]) and not sweep.asked(["-c", "job"])
 
