@@ -50,7 +50,7 @@ def freeze(folder: Path, version: str, *, protocol: str | None = None, workers: 
     made = publish.build(folder, version=version, protocol=protocol, workers=workers)
     if not made:
         raise InputError(
-            f"{folder / 'results'} holds no rows to freeze. Make them with job=leaderboard job.update=true."
+            f"{folder / 'results'} holds no rows to freeze. Score them with job=leaderboard update=true."
         )
     manifest = json.loads(made[publish.MANIFEST])
     for name in manifest["inputs"]:

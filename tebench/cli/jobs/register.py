@@ -83,7 +83,7 @@ def register(settings: Settings, options: Options, folder: Path) -> str:
     from tebench.scoring.score import versions
 
     if not options.registration:
-        raise InputError("job.registration must be a name, such as job.registration=starter-v2.")
+        raise InputError("registration must be a name, such as registration=starter-v2.")
     world, preset = resolve(settings), settings.preset
     wanted = forms.with_parts(forms.requests_of(options.forms, world.seed, preset), preset)
     protocols = {name: Protocol.load(name).hash for name in options.protocols}
@@ -104,7 +104,7 @@ def register(settings: Settings, options: Options, folder: Path) -> str:
     counted = ", ".join(f"{name}: {sum(map(len, rows.values()))} pairs" for name, rows in pairs.items())
     return (
         f"{path}: {len(registration.judged)} forms; {counted}\n"
-        "Commit both files before the first run of any of these pairs; job=register job.check=true holds their order."
+        "Commit both files before the first run of any of these pairs; job=register check=true holds their order."
     )
 
 
