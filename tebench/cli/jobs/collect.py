@@ -37,8 +37,10 @@ class Options:
         False, "true: also write the rows of fine-tuning under protocol=, and correlate with these"
     )
     seeds: tuple[Annotated[int, Interval(0)], ...] = option((0, 1, 2), "of fine-tuning")
-    folder: str | None = option(None, "results of fine-tuning; null: <cache>/finetuning")
-    shown: Annotated[int, Interval(0)] = option(12, "missing scores listed on the terminal; the CSV lists all")
+    folder: str | None = option(None, "results of fine-tuning; null: <cache>/finetuning", how=True)
+    shown: Annotated[int, Interval(0)] = option(
+        12, "missing scores listed on the terminal; the CSV lists all", how=True
+    )
 
 
 def run(settings: Settings, options: Options) -> None:

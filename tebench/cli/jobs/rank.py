@@ -21,7 +21,6 @@ from tebench.features.distinct import Distinct, distinct
 from tebench.features.sampling import Recipe
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import get
-from tebench.reporting import ranking_data
 from tebench.scoring import budget
 from tebench.scoring.engine import score_all
 from tebench.scoring.pool import fuse
@@ -97,6 +96,7 @@ def run(settings: Settings, options: Options) -> None:
     """Check everything that can be checked, keep to the budget, rank, and write table, CSV and picture."""
     from tebench.publication import recommend
     from tebench.reporting import ranking as report
+    from tebench.reporting import ranking_data
 
     begin = time.monotonic()
     task = _open(settings, options)
@@ -137,6 +137,7 @@ class Read:
     def of(cls, task: Task, folders: dict[str, Path], grids: dict) -> Read:
         from tebench.encoders import catalogue
         from tebench.features import cache
+        from tebench.reporting import ranking_data
 
         rows = {name: distinct(folder) for name, folder in folders.items()}
         sample = cache.read(next(iter(folders.values())), verify=False).sample
@@ -170,6 +171,8 @@ def beforehand(task: Task, grids: dict) -> list[str]:
 
 def data_notes(task: Task, grids: dict) -> list[str]:
     """What is unusual about the data, a sentence a line, and which cases were left out and why."""
+    from tebench.reporting import ranking_data
+
     facts = task.facts
     lines = [f"Data: {facts['note']}."] if facts["note"] else []
     if facts["excluded"]:

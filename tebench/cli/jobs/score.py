@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
 from tebench.benchmark import ground_truth
 from tebench.benchmark.options import option
 from tebench.benchmark.requests import requests_of
-from tebench.benchmark.scores import direct_scores, refuse_failed, score_world
+from tebench.benchmark.scores import direct_scores, failed_everywhere, refuse_failed, score_world
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, resolve
 from tebench.benchmark.tables import evaluate_published, write_tables
@@ -41,7 +42,7 @@ class Options:
     )
     direction: Literal["up", "down"] = option("up", "of scores=FILE: up, a higher score predicts better transfer")
     tables: bool = option(
-        True, "false: compute the scores only, ground truth is not needed; job=collect makes the tables"
+        True, "false: compute the scores only, ground truth is not needed; job=collect makes the tables", how=True
     )
 
 
@@ -58,10 +59,14 @@ def run(settings: Settings, options: Options) -> None:
         return
     pool = Pool(world.pool, world.encoders)
     truth = ground_truth.of_world(world, ground_truth_file(settings, options.target), protocol_name(settings))
-    scores = frame(score_world(world, requests, truth, settings.plugins, preset))
+    found = score_world(world, requests, truth, settings.plugins, preset)
+    scores = frame(found)
     print(write_tables(settings, asdict(options), world, requests, scores, truth, pool))
     if by_pool := _by_pool(world, scores, truth, pool):
         print(f"\n{by_pool}")
+    if lost := failed_everywhere(found, [metric.name for metric, _ in settings.metrics]):
+        print(f"\nno score: {', '.join(lost)} failed on every task and encoder (reasons above)", file=sys.stderr)
+        sys.exit(1)
 
 
 def _by_pool(world: World, scores, truth, pool) -> str:

@@ -30,19 +30,20 @@ class Options:
     )  # fmt: skip
 
     parts: tuple[Literal["extract", "finetune", "score"], ...] = option(
-        ("extract", "finetune", "score"), "of the chain"
+        ("extract", "finetune", "score"), "of the chain", how=True
     )
-    seeds: tuple[Annotated[int, Interval(0)], ...] = option((0, 1, 2), "of fine-tuning")
-    folder: str | None = option(None, "results of fine-tuning; null: <cache>/finetuning")
+    seeds: tuple[Annotated[int, Interval(0)], ...] = option((0, 1, 2), "of fine-tuning", how=True)
+    folder: str | None = option(None, "results of fine-tuning; null: <cache>/finetuning", how=True)
     beside: tuple[str, ...] = option(
-        ("random", "n_parameters"), "metrics beside metric=, as job=score has them", empty=True
+        ("random", "n_parameters"), "metrics beside metric=, as job=score has them", empty=True, how=True
     )
     fresh: Annotated[float, Interval(0)] = option(
         30.0,
         "minutes: where the file system cannot show whether another host holds a lock, a younger partial file does",
+        how=True,
     )
-    verify: bool = option(False, "true: hash every feature file too, which reads them all")
-    shown: Annotated[int, Interval(0)] = option(12, "cells listed in each state; the CSV lists all")
+    verify: bool = option(False, "true: hash every feature file too, which reads them all", how=True)
+    shown: Annotated[int, Interval(0)] = option(12, "cells listed in each state; the CSV lists all", how=True)
 
 
 def run(settings: Settings, options: Options) -> None:

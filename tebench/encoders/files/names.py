@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.stored import BYTES, Storage, Stored, contiguous
@@ -136,6 +136,17 @@ def _first(reader, value=None, *_):
 
 def _kind(words: str) -> Callable:
     return lambda reader, *_: Stored(words, ())
+
+
+@dataclass(eq=False)
+class Stub:
+    """What would have been an object. name: its class.   args, state, items: what the file gave it."""
+
+    name: str
+    args: tuple = ()
+    state: object = field(default=None, repr=False)
+    items: dict = field(default_factory=dict, repr=False)
+    values: list = field(default_factory=list, repr=False)
 
 
 def key_of(key):
