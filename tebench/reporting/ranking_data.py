@@ -52,8 +52,7 @@ def readings(found: Mapping, grids: Mapping[str, Grids], rows: Mapping[str, Dist
                 "spacing mm": "the data's own" if spec.spacing is None else times(spec.spacing),
                 "normalisation": spec.normalisation, "patch": times(spec.patch),
                 "axes": "".join(AXES[axis] for axis in reading.axes), "grid": grids[name].text(),
-                "different rows": rows[name].rows if name in rows else None,
-                "different voxels": rows[name].voxels if name in rows else None,
+                "different rows": f"{rows[name].rows:,} of {rows[name].voxels:,}" if name in rows else "–",
             }
         )  # fmt: skip
     return pd.DataFrame(made)

@@ -63,18 +63,33 @@ def at_rows(features: FeatureSet, rows: np.ndarray) -> FeatureSet:
     )
 
 
-def score_folder(folder: Path, task: str, requests: list[Request]) -> list[dict]:
+def one_against_rest(features: FeatureSet, target: int) -> FeatureSet:
+    """The same rows with two labels: 1 for class `target`, 0 for every other voxel."""
+    from tebench.features.sampling import ARRAYS, assemble
+
+    sample = features.sample
+    arrays = {name: getattr(sample, name).copy() for name in ARRAYS}
+    arrays["labels"] = (sample.labels == target).astype(np.int16)
+    names = ("every other voxel", sample.classes[target])
+    recipe = {**sample.recipe, "one_against_rest": int(target)}
+    part = assemble(sample.task, names, sample.case_ids, arrays, recipe)
+    return FeatureSet(features.encoder, part, features.stages, features.facts, features.hash, features.probabilities)
+
+
+def score_folder(folder: Path, task: str, requests: list[Request], target: int | None = None) -> list[dict]:
     """One record a request: scores (R,) on all cases; left_out (R, G) without each group of cases, or None.
 
     A metric that averages over cases is computed once a case that has foreground, which gives both; the others are
     computed anew on the cases that are left, those whose cost grows faster than the voxels for the first draw only:
     (1, G) then.
-    seconds: over all draws, of all cases and of the groups together.
+    seconds: over all draws, of all cases and of the groups together.   target: a class that is told from all others.
     """
     from tebench.features import cache
     from tebench.features.joined import draws_of
 
     features = cache.read(folder, verify=False)
+    if target is not None:
+        features = one_against_rest(features, target)
     n_cases = len(features.sample.case_ids)
     groups = case_groups(n_cases)
     labelled = _with_foreground(features.sample)
@@ -165,19 +180,19 @@ def score_kept(job: tuple) -> list[dict]:
     from tebench.features import cache
     from tebench.metrics.registry import load_plugins
 
-    folder, task, spelled, kept, plugins = job
+    folder, task, spelled, kept, plugins, target = job
     load_plugins(plugins)
     requests = [Request.read(plain) for plain in spelled]
     direct = [request for request in requests if request.metric.reads not in POOL_LEVEL]
     rows = []
     header = cache.header(folder)
-    paths = [_path(kept, header, task, request) for request in direct]
+    paths = [_path(kept, header, task, request, target) for request in direct]
     missing = []
     for request, path in zip(direct, paths, strict=True):
         row = _read(path)
         missing += [] if row else [(request, path)]
         rows.append(row)
-    made = iter(score_folder(folder, task, [request for request, _ in missing]) if missing else [])
+    made = iter(score_folder(folder, task, [request for request, _ in missing], target) if missing else [])
     for index, path in enumerate(paths):
         if rows[index] is None:
             rows[index] = next(made)
@@ -186,12 +201,12 @@ def score_kept(job: tuple) -> list[dict]:
     return rows
 
 
-def _path(kept: Path, header: dict, task: str, request: Request) -> Path:
+def _path(kept: Path, header: dict, task: str, request: Request, target: int | None) -> Path:
     key = storage.hash_json(
         [
             header["feature_hash"], header["label_hash"], task, request.metric.name, request.parameters,
             request.policy, request.seed, metric_hash(request.metric.source), storage.sha256_file(Path(__file__)),
-            header["facts"] if request.metric.reads == "facts" else None,
+            header["facts"] if request.metric.reads == "facts" else None, target,
         ]
     )  # fmt: skip
     return Path(kept) / f"{request.metric.name}-{key[:24]}.json"

@@ -27,6 +27,8 @@ from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
 
+MOST_CLASSES = 8  # that are ranked by themselves unless they are named
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -43,38 +45,133 @@ class Setting:
     decoder_seed: int
     interpolation: str
     plugins: tuple[str, ...]
+    per_class: tuple[int, ...] = ()  # classes that are told from all others besides
 
 
 def run(config: dict) -> None:
-    """Check everything that can be checked, keep to the budget, rank, and write table, CSV and picture."""
+    """Check all that can be checked, keep to the budget, rank, and write the report; several sets also jointly."""
     from tebench.publication import recommend
-    from tebench.reporting import ranking as report
+    from tebench.reporting import ranking_joint
 
     begin, job = time.monotonic(), config["job"]
     budget.check(job["minutes"])
     load_plugins(config["plugins"])
-    task = _open(config)
+    # Every data set is opened before anything is computed, the leaderboard's statistics included.
+    tasks = [_open(config, path) for path in datasets_of(job)]
+    if len({task.name for task in tasks}) < len(tasks):
+        raise InputError(f"two data sets have one name: {', '.join(task.name for task in tasks)}. Rename a folder.")
     evidence = recommend.evidence(leaderboard_folder(None), config["protocol"]["name"])
     names = metric_names(job["metrics"], recommend.candidates(evidence))
-    setting = _setting(config, names)
+    root = Path(job["folder"] or Path("outputs") / "rank")
+    found = {}
+    for number, task in enumerate(tasks):
+        folder = storage.make_folder(root if job["folder"] and len(tasks) == 1 else root / task.name)
+        # Equal parts: a part that depended on the clock would not find its plan again after an interruption.
+        seconds = None if job["minutes"] is None else float(job["minutes"]) * 60 / len(tasks)
+        found[task.name] = rank(config, task, evidence, names, folder, time.monotonic() if number else begin, seconds)
+    if len(tasks) > 1:
+        print(ranking_joint.write(storage.make_folder(root), found))
+
+
+def datasets_of(job: dict) -> list[str]:
+    """The data sets of dataset=, one or several."""
+    given = job["dataset"]
+    if not given:
+        raise InputError(
+            "job=rank needs a data set: dataset=FOLDER of nnU-Net raw (imagesTr, labelsTr, dataset.json) or Decathlon."
+        )
+    paths = list(map(str, given)) if isinstance(given, list) else [str(given)]
+    if len(set(paths)) < len(paths):
+        raise InputError(f"dataset={given}: name each data set once.")
+    if len(paths) > 1 and (job["cases"] or job["exclude"] or isinstance(job["per_class"], list)):
+        raise InputError("cases=, exclude= and per_class=[...] are for one data set; several were named.")
+    return paths
+
+
+def rank(
+    config: dict, task: Task, evidence: list, names: list[str], folder: Path, begin: float, seconds: float | None = None
+) -> tuple[pd.DataFrame, str]:
+    """Rank the encoders on one data set, write its report and print it; (rows of all metrics, the one that ranks).
+
+    begin: when this data set's time began to count.   seconds: the budget, None for none.
+    """
+    from tebench.evaluation.ranking import compared
+    from tebench.reporting import ranking as report
+
+    job = config["job"]
+    setting = replace(_setting(config, names), per_class=classes_of(task, job["per_class"]))
     encoders, refused = usable(config["encoders"], task)
-    encoders, grids, refused = on_their_grids(task, encoders, refused)
+    encoders, grids, refused = on_their_grids(task, with_twins(encoders) if job["twins"] else encoders, refused)
     recipe, whole = Recipe(**recipe_of(config)), task
     print("\n".join(beforehand(task, grids)), flush=True)
     notes = []
-    if job["minutes"] is not None:
-        task, recipe, notes = within(float(job["minutes"]) * 60, begin, task, recipe, encoders, setting)
+    if seconds is not None:
+        task, recipe, notes = within(seconds, begin, task, recipe, encoders, setting)
     found, times = compute(task, recipe, encoders, setting)
     folders = {name: part["folder"] for name, part in times.items()}
     read = Read.of(task, folders, grids)
+    ranked = report.ranked(found, names)
+    main, why = report.choose(ranked, names, job["metrics"] is not None, evidence, len(times))
+    by_class = {
+        task.classes[index]: report.ranked({main: of_class(task, folders, main, index, setting)}, [main])
+        for index in setting.per_class
+    }
     notes = [*data_notes(task, grids), *ranking_data.few_rows(read.distinct), *notes]
     text = report.write(
-        storage.make_folder(Path(job["folder"] or Path("outputs") / "rank" / task.name)), found, times,
-        names=names, chosen=job["metrics"] is not None, evidence=evidence, task=task, n_all=len(whole.cases),
-        n_draws=len(setting.seeds), refused=refused, notes=notes, minutes=job["minutes"], config=config,
-        classes=read.classes, readings=read.readings,
+        folder, ranked, times,
+        names=names, main=main, why=why, task=task, n_all=len(whole.cases), n_draws=len(setting.seeds),
+        refused=refused, notes=notes, config=config, classes=read.classes, readings=read.readings,
+        untrained=compared(found[main], twins_of(list(times))), by_class=by_class, seconds=time.monotonic() - begin,
     )  # fmt: skip
     print(text)
+    return ranked, main
+
+
+def with_twins(encoders: list[str]) -> list[str]:
+    """The encoders, then a random-weights twin of each architecture among them that has none there yet."""
+    from tebench.encoders import catalogue, twins
+
+    found: dict[str, str] = {}
+    for name in encoders:
+        reading = catalogue.reading(name)
+        shape = twins.shape_of(reading)
+        if reading.facts.pretraining.startswith("none"):
+            found[shape] = ""
+        else:
+            found.setdefault(shape, name + twins.MARK)
+    return [*encoders, *(twin for twin in found.values() if twin)]
+
+
+def twins_of(encoders: list[str]) -> dict[str, str]:
+    """Encoder -> the encoder of its architecture with random weights, of those that have one among these."""
+    from tebench.encoders import catalogue, twins
+
+    readings = {name: catalogue.reading(name) for name in encoders}
+    untrained = {twins.shape_of(r): name for name, r in readings.items() if r.facts.pretraining.startswith("none")}
+    shapes = {name: twins.shape_of(reading) for name, reading in readings.items()}
+    return {name: untrained[shape] for name, shape in shapes.items() if untrained.get(shape, name) != name}
+
+
+def classes_of(task: Task, given) -> tuple[int, ...]:
+    """Classes that are ranked by themselves: those that are named, or the first MOST_CLASSES; none of a single one."""
+    if given is False or (given is None and task.n_foreground < 2):
+        return ()
+    if given is None:
+        return tuple(range(1, len(task.classes)))[:MOST_CLASSES]
+    if not isinstance(given, list) or len(set(given)) < len(given):
+        raise InputError(f"job.per_class must list classes, each once, or be false; got {given!r}.")
+    for name in given:
+        if name not in task.classes[1:]:
+            raise unknown_name(f"foreground class of {task.name}", name, task.classes[1:])
+    return tuple(sorted(task.classes.index(name) for name in given))
+
+
+def of_class(task: Task, folders: dict[str, Path], metric: str, index: int, setting: Setting) -> dict:
+    """encoder -> Scores of one metric, oriented up, for telling one class from every other voxel."""
+    requests = [request for request in setting.requests if request.metric.name == metric]
+    one = replace(setting, requests=requests)
+    found, _ = _scored(folders, task.name, 1, one, index, f"class {task.classes[index]}: ")
+    return found[metric]
 
 
 @dataclass(frozen=True)
@@ -161,25 +258,18 @@ def _setting(config: dict, names: list[str]) -> Setting:
     )  # fmt: skip
 
 
-def _open(config: dict) -> Task:
+def _open(config: dict, path: str) -> Task:
     from tebench.tasks.dataset import open_dataset
     from tebench.tasks.survey import choose, read_layout
 
     job = config["job"]
-    if not job["dataset"]:
-        raise InputError(
-            "job=rank needs a data set: dataset=FOLDER of nnU-Net raw (imagesTr, labelsTr, dataset.json) or Decathlon."
-        )
-    n_cases = len(
-        choose(read_layout(Path(job["dataset"]), job["outside"]), job["cases"], job["max_cases"], job["exclude"])
-    )
+    n_cases = len(choose(read_layout(Path(path), job["outside"]), job["cases"], job["max_cases"], job["exclude"]))
     with bar("checking cases", "case", config["progress"], n_cases) as shown:
-        task = open_dataset(
-            job["dataset"], cases=job["cases"], exclude=job["exclude"], max_cases=job["max_cases"],
+        return open_dataset(
+            path, cases=job["cases"], exclude=job["exclude"], max_cases=job["max_cases"],
             skip_broken=job["skip_broken"], geometry=job["geometry"], outside=job["outside"],
             cache=cache_folder(config) / "datasets", on_case=lambda _: shown.update(),
         )  # fmt: skip
-    return task
 
 
 def usable(items, task: Task) -> tuple[list[str], dict[str, str]]:
@@ -266,12 +356,15 @@ def _share(share: float) -> str:
 def _cost(found: dict, times: dict, n_cases: int, wall: float, setting: Setting) -> budget.Cost:
     workers = min(setting.workers, len(times))
     extraction = sum(part["extraction"] for part in times.values()) / workers
-    by_kind = {True: 0.0, False: 0.0}
+    by_kind, later = {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}
     for request in setting.requests:
         for part in part_requests(request, setting.preset).values() or [request]:
             seconds = sum(item.seconds for item in found[part.metric.name].values()) / workers
             by_kind[part.metric.per_case] += seconds
+            if request is setting.requests[0]:  # the metric that ranks is also computed class by class
+                later[part.metric.per_case] += seconds * len(setting.per_class)
     start = max(0.0, wall - extraction - sum(by_kind.values()))
+    by_kind = {kind: seconds + later[kind] for kind, seconds in by_kind.items()}
     whole = by_kind[False] / budget.passes(n_cases)
     return budget.Cost(start, extraction / n_cases, by_kind[True] / n_cases, whole)
 
@@ -280,8 +373,6 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
     """(metric -> encoder -> Scores, oriented up; encoder -> seconds of extraction and scoring)."""
     from tebench.features import cache, joined
     from tebench.features.grid import extract_all
-    from tebench.runtime.workers import each
-    from tebench.scoring.jackknife import score_kept
 
     with bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as shown:
         sample = joined.load_or_draw(
@@ -292,15 +383,10 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
         progress=setting.progress, device=setting.device, decoder_seed=setting.decoder_seed, patch=setting.window,
         interpolation=setting.interpolation,
     )  # fmt: skip
-    everything = with_parts(setting.requests, setting.preset)
-    spelled = [request.spelled for request in everything]
-    jobs = [(folder, task.name, spelled, setting.cache / "rank", setting.plugins) for folder in folders]
-    kept = "what it kept is used again."
-    found = each(score_kept, jobs, setting.workers, f"{prefix}scoring", progress=setting.progress, kept=kept)
-    records = dict(zip(encoders, found, strict=True))
-    found = _oriented(records, everything, encoders, task.n_foreground, setting)
+    folders = dict(zip(encoders, folders, strict=True))
+    found, records = _scored(folders, task.name, task.n_foreground, setting, None, prefix)
     times = {}
-    for name, folder in zip(encoders, folders, strict=True):
+    for name, folder in folders.items():
         manifest = cache.manifest(folder)
         scoring = sum(record["seconds"] for record in records[name])
         times[name] = {
@@ -308,6 +394,22 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
             "peak_mb": manifest["peak_memory_mb"], "folder": folder,
         }  # fmt: skip
     return found, times
+
+
+def _scored(
+    folders: dict[str, Path], task: str, n_foreground: int, setting: Setting, target: int | None, prefix: str
+) -> tuple[dict, dict]:
+    """(metric -> encoder -> Scores, oriented up; encoder -> records). target: a class against all others, or None."""
+    from tebench.runtime.workers import each
+    from tebench.scoring.jackknife import score_kept
+
+    everything = with_parts(setting.requests, setting.preset)
+    spelled = [request.spelled for request in everything]
+    jobs = [(folder, task, spelled, setting.cache / "rank", setting.plugins, target) for folder in folders.values()]
+    kept = "what it kept is used again."
+    found = each(score_kept, jobs, setting.workers, f"{prefix}scoring", progress=setting.progress, kept=kept)
+    records = dict(zip(folders, found, strict=True))
+    return _oriented(records, everything, list(folders), n_foreground, setting), records
 
 
 def _oriented(records: dict, requests: list[Request], encoders: list[str], n_foreground: int, setting: Setting) -> dict:
