@@ -36,6 +36,11 @@ class Shape:
     spec: InputSpec
     stages: tuple[Stage, ...]
 
+    @property
+    def name(self) -> str:
+        """The short name, without the version."""
+        return self.version.split("/")[0]
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -90,19 +95,20 @@ _BET_DATA = "adult T1 head MRI; its paper: 7837 images of 191 OpenNeuro data set
 _NONE = "none (random initialisation)"
 
 
-def _facts(name: str, title: str, network: tuple[str, int], pretraining: str, data: str, licence: str, source: str):
-    return EncoderFacts(name, title, network[0], pretraining, data, licence, source, network[1])
-
-
-def _twin(name: str, title: str, network: tuple[str, int], shape: Shape, seed: int) -> Entry:
-    facts = _facts(name, title, network, _NONE, "none", "Apache-2.0", f"tebench, He-normal weights, seed {seed}")
+def _twin(name: str, title: str, network: tuple[str, int], shape: Shape, seed: int, family: str = "") -> Entry:
+    source = f"tebench, He-normal weights, seed {seed}"
+    facts = EncoderFacts(
+        name, title, network[0], _NONE, "none", "Apache-2.0", source, network[1], (), shape.name, family or name, 0.0
+    )
     return Entry(facts, shape, "random", seed=seed)
 
 
 def _packaged(name, title, network, pretraining, data, shape, asset, path, sha256) -> Entry:
     package = assets.PACKAGES[asset]
     source = f"{package.name} {package.version}, {path}"
-    facts = _facts(name, title, network, pretraining, data, package.licence, source)
+    facts = EncoderFacts(
+        name, title, network[0], pretraining, data, package.licence, source, network[1], (), shape.name, name, 1.0
+    )
     return Entry(facts, shape, "third_party", asset, path, sha256)
 
 
@@ -118,6 +124,9 @@ def _graded(trained: Entry, twin: Entry, percent: int) -> Entry:
         f"{known.source}; tebench, linear interpolation",
         known.n_parameters,
         known.images,
+        trained.shape.name,
+        known.family,
+        1 - percent / 100,
     )
     return Entry(facts, trained.shape, "graded", ends=(known.name, twin.facts.name), share=percent / 100)
 
@@ -156,7 +165,8 @@ _ENTRIES = (
         "deepbrain/models/graph.pb",
         "6be50752ff151808dc7f8059fef39852759de8502d831949b40e991502225a2a",
     ),
-    _twin("deepbet_random", "deepbet shape, random weights", _BET_NETWORK, _DEEPBET, 1),
+    # An end of the graded mixes, and so their relative.
+    _twin("deepbet_random", "deepbet shape, random weights", _BET_NETWORK, _DEEPBET, 1, family="deepbet"),
     _twin("deepbet_bbox_random", "deepbet shape, random weights, second draw", _BET_NETWORK, _DEEPBET, 2),
     _twin("deepbrain_random", "deepbrain shape, random weights", _BRAIN_NETWORK, _DEEPBRAIN, 3),
 )
@@ -200,7 +210,7 @@ def choose(items) -> list[str]:
         known = item in ENTRIES or item in checkpoints.registered() or item in plugins.names()
         if not known and checkpoints.path_of(item) is None and not Path(item).expanduser().is_dir():
             raise unknown_name("encoder", item, [*ENTRIES, *checkpoints.registered(), *plugins.names()])
-        chosen += [item] if known else checkpoints.add([item])
+        chosen += [item] if known else checkpoints.add([item], taken=ENTRIES)
     return list(dict.fromkeys(chosen))
 
 
@@ -237,6 +247,28 @@ def reading(name: str) -> Reading:
 def facts(name: str) -> EncoderFacts:
     """What is known without running the encoder; no download."""
     return (_other(name) or entry(name)).facts
+
+
+def design(names) -> dict[str, tuple[str, str, float | None]]:
+    """Encoder -> (shape, family, dose), as tests within shapes and over families need them.
+
+    An encoder that is known by its rows only stands alone, in the shape "unknown".
+    """
+    found = {}
+    for name in names:
+        known = name in ENTRIES or name in plugins.names() or checkpoints.path_of(name) is not None
+        found[name] = _design_of(facts(name)) if known else ("unknown", name, None)
+    return found
+
+
+def _design_of(known: EncoderFacts) -> tuple[str, str, float | None]:
+    return known.stratum, known.kin, known.dose
+
+
+def declared(manifest_facts: dict) -> dict:
+    """Facts of a feature folder, with what the catalogue says today of the same encoder laid over them."""
+    known = ENTRIES.get(manifest_facts["name"])
+    return {**manifest_facts, **(asdict(known.facts) if known else {})}
 
 
 def spec(name: str) -> InputSpec:

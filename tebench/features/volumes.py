@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tebench.base.errors import InputError
-from tebench.encoders.base import InputSpec, normalise
+from tebench.encoders.base import InputSpec
+from tebench.encoders.normalisation import normalise
 from tebench.features.resampling import grid
 from tebench.features.sample import Sample
 from tebench.tasks.base import Case, Task

@@ -182,7 +182,7 @@ def _checked(files: Files, layout: Layout, geometry: str, cache: Path | None) ->
     if made.problems:
         return made, []
     hashes = [[path.stat().st_size, storage.sha256_file(path)] for path in paths_of(files)]
-    storage.write_signed(stamp, {**{key: asdict(made)[key] for key in ("notes", "facts")}, "hashes": hashes})
+    storage.write_sealed(stamp, {**{key: asdict(made)[key] for key in ("notes", "facts")}, "hashes": hashes})
     return made, hashes
 
 
@@ -205,7 +205,7 @@ def _remembered(path: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        found = storage.read_signed(path)
+        found = storage.read_sealed(path)
     except CacheError as error:
         log.warning("%s The case is checked again.", error)
         return None

@@ -17,7 +17,7 @@ from tebench.encoders import checkpoints
 from tebench.features import cache, joined
 from tebench.metrics.registry import get
 from tebench.scoring import jackknife
-from tebench.scoring.score import Request
+from tebench.scoring.request import Request
 from tebench.scoring.view import FeatureView
 
 
@@ -79,26 +79,28 @@ def test_the_files(own):
 
 
 def test_scores_are_those_of_the_plain_view(own):
-    """The record of an encoder against the metric on each draw, and on each draw without a case."""
+    """The Score of an encoder against the metric on each draw, and on each draw without a case."""
     root, _ = own
     (folder,) = (root / "cache" / "features" / "Dataset007_Lesions" / "second").glob("[0-9a-f]*")
     features = cache.read(folder)
     draws = joined.draws_of(features.sample)
     requests = [Request.make(get(name), {}, None, 0) for name in ("logme", "grtd", "lbtc")]
-    for record, request in zip(jackknife.score_folder(folder, "Dataset007_Lesions", requests), requests, strict=True):
+    header = cache.header(folder)
+    found = jackknife.scores(folder, "Dataset007_Lesions", "second", header, requests)
+    for score, request in zip(found, requests, strict=True):
         for draw, rows in enumerate(draws):
             part = jackknife.at_rows(features, rows)
             value = FeatureView(lambda part=part: part, "t").value(request, features.facts)[0]
-            assert record["scores"][draw] == pytest.approx(value, rel=1e-9)
+            assert score.resamples["draws"][draw] == pytest.approx(value, rel=1e-9)
             without = rows[features.sample.case[rows] != 2]
             part = jackknife.at_rows(features, without)
             value = FeatureView(lambda part=part: part, "t").value(request, features.facts)[0]
-            assert record["left_out"][draw][2] == pytest.approx(value, rel=1e-9)
+            assert score.resamples["left_out"][draw][2] == pytest.approx(value, rel=1e-9)
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(own, monkeypatch):
     root, text = own
-    monkeypatch.setattr(jackknife, "score_folder", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(jackknife, "scores", lambda *_: pytest.fail("computed again"))
     assert run(root, "job.draws=2") == text
 
 
@@ -126,13 +128,14 @@ def test_a_class_against_the_rest_is_scored_on_two_labels(own):
     root, _ = own
     (folder,) = (root / "cache" / "features" / "Dataset007_Lesions" / "third").glob("[0-9a-f]*")
     features = cache.read(folder)
-    (record,) = jackknife.score_folder(folder, "t", [Request.make(get("gbc"), {}, None, 0)], target=2)
+    request = Request.make(get("gbc"), {}, None, 0)
+    (score,) = jackknife.scores(folder, "t", "third", cache.header(folder), [request], 2)
     rows = joined.draws_of(features.sample)[0]
     part = jackknife.at_rows(features, rows)
     two = jackknife.one_against_rest(part, 2)
     assert two.sample.labels.tolist() == (part.sample.labels == 2).astype(int).tolist()
-    value = FeatureView(lambda: two, "t").value(Request.make(get("gbc"), {}, None, 0), features.facts)[0]
-    assert record["scores"][0] == pytest.approx(value, rel=1e-9)
+    value = FeatureView(lambda: two, "t").value(request, features.facts)[0]
+    assert score.resamples["draws"][0] == pytest.approx(value, rel=1e-9)
 
 
 def test_what_was_read_is_reported(own):

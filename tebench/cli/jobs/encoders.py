@@ -86,6 +86,8 @@ def row(reading) -> dict:
         "normalisation": spec.normalisation,
         "patch": _by(spec.patch),
         "axes": "".join(AXES[axis] for axis in reading.axes),
+        "shape": facts.shape,
+        "family": facts.kin,
         "pre-training": facts.pretraining,
     }
 

@@ -21,8 +21,10 @@ from tebench.metrics import presets
 from tebench.metrics.registry import get, load, load_plugins
 from tebench.reporting import ranking_data
 from tebench.scoring import budget
-from tebench.scoring.pool import part_requests, with_parts
-from tebench.scoring.score import Request
+from tebench.scoring.engine import score_all
+from tebench.scoring.pool import fuse
+from tebench.scoring.request import Request, part_requests, with_parts
+from tebench.scoring.score import folder_of
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -325,7 +327,7 @@ def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recip
         n, share = budget.fit(cost, len(order), left)
         plan = {"cases": n, "share": share, "estimate": cost.seconds(n, share)}
         plan["full"] = cost.seconds(len(order), 1.0) + time.monotonic() - begin
-        storage.write_signed(path, plan)
+        storage.write_sealed(path, plan)
     n, share = plan["cases"], plan["share"]
     notes = []
     if n < len(order) or share < 1:
@@ -343,7 +345,7 @@ def _plan(path: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        return storage.read_signed(path)
+        return storage.read_sealed(path)
     except CacheError as error:
         log.warning("%s The pilot is run again.", error)
         return None
@@ -388,10 +390,10 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
     times = {}
     for name, folder in folders.items():
         manifest = cache.manifest(folder)
-        scoring = sum(record["seconds"] for record in records[name])
         times[name] = {
-            "extraction": manifest["seconds"], "forward": manifest["forward_seconds"], "scoring": scoring,
-            "peak_mb": manifest["peak_memory_mb"], "folder": folder,
+            "extraction": manifest["seconds"], "forward": manifest["forward_seconds"],
+            "scoring": sum(score.seconds for score in records[name]), "peak_mb": manifest["peak_memory_mb"],
+            "folder": folder,
         }  # fmt: skip
     return found, times
 
@@ -399,16 +401,14 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
 def _scored(
     folders: dict[str, Path], task: str, n_foreground: int, setting: Setting, target: int | None, prefix: str
 ) -> tuple[dict, dict]:
-    """(metric -> encoder -> Scores, oriented up; encoder -> records). target: a class against all others, or None."""
-    from tebench.runtime.workers import each
-    from tebench.scoring.jackknife import score_kept
-
+    """(metric -> encoder -> Scores, oriented up; encoder -> its Score list). target: a class told from all others."""
     everything = with_parts(setting.requests, setting.preset)
-    spelled = [request.spelled for request in everything]
-    jobs = [(folder, task, spelled, setting.cache / "rank", setting.plugins, target) for folder in folders.values()]
-    kept = "what it kept is used again."
-    found = each(score_kept, jobs, setting.workers, f"{prefix}scoring", progress=setting.progress, kept=kept)
-    records = dict(zip(folders, found, strict=True))
+    scored = score_all(
+        everything, {(task, name): folder for name, folder in folders.items()}, folder_of(setting.cache),
+        workers=setting.workers, plugins=setting.plugins, progress=setting.progress, retry=True, resampled=True,
+        description=f"{prefix}scoring", target=target,
+    )  # fmt: skip
+    records = {name: scored[task, name] for name in folders}
     return _oriented(records, everything, list(folders), n_foreground, setting), records
 
 
@@ -417,11 +417,10 @@ def _oriented(records: dict, requests: list[Request], encoders: list[str], n_for
 
     raw: dict[str, dict] = {}
     for name in encoders:
-        for record in records[name]:
-            arrays = [None if record[key] is None else np.array(record[key]) for key in ("scores", "left_out")]
-            raw.setdefault(record["metric"], {})[name] = Scores(
-                *arrays, record["status"], record["reason"], record["seconds"]
-            )
+        for score in records[name]:
+            arrays = [score.resamples.get(key) for key in ("draws", "left_out")]
+            arrays = [None if array is None else np.array(array) for array in arrays]
+            raw.setdefault(score.metric, {})[name] = Scores(*arrays, score.status, score.reason, score.seconds)
     for request in requests:
         if request.metric.reads == "parts":
             raw[request.metric.name] = _fused(request, raw, encoders, n_foreground, setting.preset)
@@ -467,16 +466,20 @@ def _fused(request: Request, raw: dict, encoders: list[str], n_foreground: int, 
         n_draws = min(array.shape[0] for of_part in arrays.values() for array in of_part)
         tables = {a: np.array([array[:n_draws].ravel() for array in of_part]) for a, of_part in arrays.items()}
         columns = next(iter(tables.values())).shape[1]
-        call = request.metric.function
-        each = [{argument: table[:, i] for argument, table in tables.items()} for i in range(columns)]
-        return np.array([call(part, n_foreground, **request.parameters) for part in each]).T
+        found = []
+        for i in range(columns):
+            column = {name: {a: float(table[k, i]) for a, table in tables.items()} for k, name in enumerate(present)}
+            found.append(fuse(request.metric, request.parameters, column, n_foreground))
+            if broken := [outcome for outcome in found[-1].values() if outcome.status != "ok"]:
+                raise NotApplicable(broken[0].reason)
+        return np.array([[outcome.score for outcome in one.values()] for one in found]).T
 
     try:
         values = over(lambda item: item.values)
         complete = all(of_part[name].left_out is not None for of_part in parts.values() for name in present)
         left = over(lambda item: item.left_out) if complete else None
         n_groups = next(iter(parts.values()))[present[0]].left_out.shape[1] if complete else 0
-    except (InputError, NotApplicable) as error:
+    except NotApplicable as error:
         return {**fused, **{n: Scores(None, None, "not_applicable", str(error), seconds[n]) for n in present}}
     note = f"fused without {', '.join(reasons)}" if reasons else ""
     for index, name in enumerate(present):
