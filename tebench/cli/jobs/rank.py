@@ -228,7 +228,10 @@ def data_notes(task: Task, grids: dict) -> list[str]:
     if facts["left_out"]:
         lines.append(f"Left out as broken ({len(facts['left_out'])}):")
         lines += [f"  {case}: {'; '.join(problems)}" for case, problems in facts["left_out"].items()]
-    return [*lines, *ranking_data.few_voxels(grids)]
+    from tebench.encoders import catalogue
+
+    specs = {name: catalogue.reading(name).spec for name in grids}
+    return [*lines, *ranking_data.few_voxels(grids), *ranking_data.zero_as_background(task, specs)]
 
 
 def metric_names(given, default: list[str]) -> list[str]:
