@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tebench.base import storage
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark import own
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,11 @@ class World:
 
 
 def facts_of(benchmark: str) -> dict:
-    """conf/benchmark/NAME.yaml as a mapping."""
+    """conf/benchmark/NAME.yaml as a mapping, or what `tebench.benchmark.own` read of a file of the user's."""
     from omegaconf import OmegaConf
 
+    if benchmark in own.OWN:
+        return dict(own.OWN[benchmark])
     path = files("tebench.conf") / "benchmark" / f"{benchmark}.yaml"
     if not path.is_file():
         raise InputError(f"there is no benchmark {benchmark!r}: conf/benchmark/{benchmark}.yaml is absent.")

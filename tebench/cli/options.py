@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Optional
 
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark import own
 from tebench.benchmark.conf import group_options
 from tebench.cli.sweep import FLAGS
 from tebench.metrics import presets
@@ -63,7 +65,8 @@ def prepare(arguments: list[str]) -> list[str]:
     options of one group into one node, which would lose all metrics but the last; so a list becomes
     `metric=several metric.names=[a,b]`.
     """
-    arguments = own_options(arguments)
+    folders = _config_folders(arguments)
+    arguments = _own_benchmarks(own_options(arguments))
     if "job=rank" in arguments and not any(argument.startswith("sampling=") for argument in arguments):
         arguments = [*arguments, "sampling=floor"]  # own data may have small classes, and no published scores
     load_named_plugins(arguments)
@@ -92,7 +95,8 @@ def prepare(arguments: list[str]) -> list[str]:
                     ready += [f"metric={SEVERAL}", f"metric.names=[{','.join(names)}]"]
                 continue
         elif key in GROUPS:
-            options = group_options(key)
+            options = [*group_options(key), *(f"own_{name}" for name in own.OWN if key == "benchmark")]
+            options += [path.stem for folder in folders for path in (folder / key).glob("*.yaml")]
             for name in names:
                 if name not in options:
                     raise unknown_name(key, name, options)
@@ -105,6 +109,38 @@ def prepare(arguments: list[str]) -> list[str]:
         ready.append(f"+{argument}" if key.startswith("metric.options.") else argument)
     _check_keys(ready)
     _check_metric_options(ready)
+    return ready
+
+
+def _config_folders(arguments: list[str]) -> list[Path]:
+    """Folders of the user's that Hydra also looks for configuration in."""
+    flags = ("--config-dir", "-cd")
+    given = [a.split("=", 1)[1] for a in arguments if a.startswith(tuple(f"{flag}=" for flag in flags))]
+    given += [after for flag, after in itertools.pairwise(arguments) if flag in flags]
+    return [Path(folder).expanduser() for folder in given]
+
+
+def _own_benchmarks(arguments: list[str]) -> list[str]:
+    """`benchmark=PATH.yaml`, and a name of FOLDER/benchmark with `--config-dir FOLDER`, as an option of the group.
+
+    The option is stored under a name of its own: Hydra would find the user's file first, which states only a part.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    found = {}
+    for folder in _config_folders(arguments):
+        for path in sorted((folder / "benchmark").glob("*.yaml")):
+            found[path.stem] = path
+    ready = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        value = value.strip("'\"")
+        path = found.get(value) or (value if value.endswith((".yaml", ".yml")) else None)
+        if key == "benchmark" and path is not None:
+            name = own.register(path)
+            ConfigStore.instance().store(group="benchmark", name=f"own_{name}", node=own.OWN[name])
+            argument = f"benchmark=own_{name}"
+        ready.append(argument)
     return ready
 
 

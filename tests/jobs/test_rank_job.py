@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -141,7 +142,7 @@ def test_a_class_against_the_rest_is_scored_on_two_labels(own):
 def test_what_was_read_is_reported(own):
     root, _ = own
     text = run(root, "job.draws=2")
-    assert "different rows" in text and "as stored" in text
+    assert "different rows" in text and "voxels, resampled to 1x1x1 mm" in text
     classes = pd.read_csv(root / "out" / "classes.csv").set_index("class")
     assert classes["judged"].all() and (classes.loc[["rim", "core"], "cases"] == 4).all()
     assert classes.loc["core", "rows"] >= 4 * 16  # the floor, in every case
@@ -172,13 +173,13 @@ def test_volumes_of_a_few_voxels_are_said_and_exploding_ones_refused(own, tmp_pa
     two = f"encoders=[{zoo}]"
     folder = own_world.data_set(tmp_path / "Dataset010_Small", 2, channels=1)
     for path in sorted(folder.rglob("*.nii.gz")):
-        data = np.asanyarray(own_world.nibabel.load(path).dataobj)
+        data = np.asanyarray(nibabel.load(path).dataobj)
         own_world.raw_data.write(path, data, np.diag([0.05, 0.05, 0.05, 1]))
     text = run(root, f"dataset={folder}", "job.metrics=[gbc]", "job.draws=1", two)
     assert "2x2x2 voxels, resampled to 1x1x1 mm: 2 cases with fewer than 8 along an axis" in text
     assert "different feature rows at" in text and "its scores rest on these few" in text
     for path in sorted(folder.rglob("*.nii.gz")):
-        data = np.asanyarray(own_world.nibabel.load(path).dataobj)
+        data = np.asanyarray(nibabel.load(path).dataobj)
         own_world.raw_data.write(path, data, np.diag([400.0, 400, 400, 1]))
     with pytest.raises(InputError, match="Check the unit of its voxel size"):
         run(root, f"dataset={folder}", "job.metrics=[gbc]", "job.draws=1", two)
