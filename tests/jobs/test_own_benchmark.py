@@ -78,10 +78,11 @@ def test_the_page_of_an_own_benchmark(place, tmp_path, capsys):
 
 
 def test_a_name_below_config_dir_is_the_file(place):
-    config = compose("--config-dir", str(place / "cfg"), "benchmark=hospital")["benchmark"]
-    assert config == spec.facts_of("hospital") and config["ground_truth"].endswith("benchmark/dice.csv")
-    assert config["datasets"]["liver"]["folder"].endswith("Dataset003_Liver")
-    assert prepare([f"--config-dir={place / 'cfg'}", "benchmark=hospital"])[-1] == "benchmark=own_hospital"
+    for flags in ([f"--config-dir={place / 'cfg'}"], ["--config-dir", str(place / "cfg")]):
+        assert prepare([*flags, "benchmark=hospital"]) == [*flags, "benchmark=own_hospital"]
+    facts = compose(*options(place))["benchmark"]
+    assert facts == spec.facts_of("hospital") and facts["ground_truth"].endswith("benchmark/dice.csv")
+    assert facts["datasets"]["liver"]["folder"].endswith("Dataset003_Liver")
     with pytest.raises(UnknownNameError, match="Did you mean"):
         prepare([f"--config-dir={place / 'cfg'}", "benchmark=hospitl"])
 
@@ -118,7 +119,7 @@ def test_protocols_never_mix(place, tmp_path):
     pd.concat([frame, frame.assign(protocol="ours-v2")]).to_csv(tmp_path / "dice.csv", index=False)
     text = (folder / "hospital.yaml").read_text().replace("../../", f"{place}/")
     (tmp_path / "hospital.yaml").write_text(text)
-    with pytest.raises(InputError, match="holds protocols ours-v1, ours-v2; name one"):
+    with pytest.raises(InputError, match="holds protocols ours-v1, ours-v2; choose one"):
         own.read(tmp_path / "hospital.yaml")
     (tmp_path / "hospital.yaml").write_text(text + "protocol: ours-v2\n")
     assert own.read(tmp_path / "hospital.yaml")["protocol"] == "ours-v2"

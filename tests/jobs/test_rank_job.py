@@ -261,8 +261,6 @@ def test_the_recommended_metric_needs_no_decoder_stages_where_there_are_none(own
 def test_ignored_voxels_are_in_no_sample_of_a_ranking(own, tmp_path):
     import json
 
-    import nibabel
-
     root, _ = own
     folder = own_world.data_set(tmp_path / "Dataset008_Partial", 3, channels=1)
     for path in sorted((folder / "labelsTr").iterdir()):
