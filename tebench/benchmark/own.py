@@ -19,7 +19,7 @@ from pathlib import Path
 from tebench.base.errors import InputError, unknown_name
 
 NEEDED = ("encoders", "tasks", "ground_truth")
-OPTIONAL = ("title", "data", "checkpoints", "protocol", "window", "windows", "max_cases", "most_rows", "protocols")
+OPTIONAL = ("title", "data", "checkpoints", "protocol", "window", "windows", "max_cases")
 MOST_BYTES = 2**20
 OWN: dict[str, dict] = {}  # read in this process, by name
 
@@ -49,8 +49,12 @@ def read(path: str | Path) -> dict:
         "pool": str(given.get("pool") or name), "tasks": list(tasks),
         "encoders": {encoder: words or "your own" for encoder, words in encoders.items()},
         "datasets": {task: _dataset(path, data, task, folder) for task, folder in tasks.items()},
-        **{key: given[key] for key in ("most_rows", "protocols") if key in given},
     }  # fmt: skip
+
+
+def is_short(path: Path) -> bool:
+    """Whether a file states a benchmark in this form, and not in the form of conf/benchmark."""
+    return path.is_file() and {"encoders", "ground_truth"} <= set(given := _mapping(path)) and "datasets" not in given
 
 
 def register(path: str | Path) -> str:

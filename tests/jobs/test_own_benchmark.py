@@ -14,6 +14,7 @@ from own_world import FEW, compose
 
 from tebench.base.errors import InputError, UnknownNameError
 from tebench.benchmark import own, spec
+from tebench.benchmark.settings import Benchmark
 from tebench.cli.jobs import leaderboard, score
 from tebench.cli.options import prepare
 from tebench.encoders import checkpoints
@@ -57,7 +58,7 @@ def options(place, *more):
 
 
 def test_score_correlates_with_the_users_dice(place, capsys):
-    score.run(compose(*options(place, f"metric={METRICS}")))
+    score.run(*compose(*options(place, f"metric={METRICS}")))
     text = capsys.readouterr().out
     assert "hospital: three encoders on two data sets; protocol own" in text and "pool hospital: 3 encoders" in text
     scores = pd.read_csv(place / "out" / "scores.csv")
@@ -70,7 +71,7 @@ def test_score_correlates_with_the_users_dice(place, capsys):
 def test_the_page_of_an_own_benchmark(place, tmp_path, capsys):
     (tmp_path / "results").mkdir()
     asked = options(place, "job=leaderboard", "job.update=true", f"job.metrics={METRICS}", f"job.folder={tmp_path}")
-    leaderboard.run(compose(*asked))
+    leaderboard.run(*compose(*own_world.read_by("leaderboard", asked)))
     rows = pd.read_csv(tmp_path / "results" / "hospital.csv")
     assert set(rows["metric"]) == {"gbc", "logme", "random"} and set(rows["encoder"]) == set(ENCODERS)
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -80,9 +81,11 @@ def test_the_page_of_an_own_benchmark(place, tmp_path, capsys):
 def test_a_name_below_config_dir_is_the_file(place):
     for flags in ([f"--config-dir={place / 'cfg'}"], ["--config-dir", str(place / "cfg")]):
         assert prepare([*flags, "benchmark=hospital"]) == [*flags, "benchmark=own_hospital"]
-    facts = compose(*options(place))["benchmark"]
-    assert facts == spec.facts_of("hospital") and facts["ground_truth"].endswith("benchmark/dice.csv")
-    assert facts["datasets"]["liver"]["folder"].endswith("Dataset003_Liver")
+    benchmark = compose(*options(place))[0].benchmark
+    assert benchmark == Benchmark.of(spec.facts_of("hospital")) and benchmark.ground_truth.endswith(
+        "benchmark/dice.csv"
+    )
+    assert benchmark.datasets["liver"]["folder"].endswith("Dataset003_Liver")
     with pytest.raises(UnknownNameError, match="Did you mean"):
         prepare([f"--config-dir={place / 'cfg'}", "benchmark=hospitl"])
 
