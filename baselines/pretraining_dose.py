@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tebench import metric
 from tebench.base.errors import NotApplicable
+from tebench.metrics.registry import metric
 
 
 @metric(
