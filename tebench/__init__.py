@@ -42,13 +42,16 @@ def metrics() -> dict:
     return list_metrics()
 
 
-def score(name: str, features, labels, *, cases=None, patches=None, probabilities=None, **parameters) -> float:
+def score(
+    name: str, features, labels, *, cases=None, patches=None, roles=None, probabilities=None, **parameters
+) -> float:
     """Score one pooled feature matrix with one metric.
 
     name: a metric of `tebench.list_metrics()` that reads features (not a static or pool-level one).
     features: (N, D) array of finite floats, one row a voxel.   labels: (N,) integers or booleans.
     cases: (N,) case of each row, for metrics that compare cases (`ccfv`, `knn`, `linear_probe`).
     patches: (P, V) row indices, anchor first, padded with -1, for `lbtc`.
+    roles: (N,) "foreground", "background", "global", "anchor" or "member", for `boundary_flow`.
     probabilities: (N, S) source-head probabilities, for `leep`, `nce`.
     parameters: the metric's own, as in `tebench.list_metrics()[name].parameters`.
 
@@ -65,8 +68,9 @@ def score(name: str, features, labels, *, cases=None, patches=None, probabilitie
     from tebench.metrics.evaluate_one import score_arrays
 
     return score_arrays(
-        name, features, labels, cases=cases, patches=patches, probabilities=probabilities, parameters=parameters
-    )
+        name, features, labels, cases=cases, patches=patches, roles=roles, probabilities=probabilities,
+        parameters=parameters,
+    )  # fmt: skip
 
 
 def load_features(folder):

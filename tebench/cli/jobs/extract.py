@@ -19,7 +19,7 @@ class Options:
     tebench -m extract encoders=[deepbet],[deepbrain] tasks=[lungs],[lobes] hydra/launcher=joblib
     """
 
-    READS: ClassVar = ("benchmark", "encoders", "leaked", "tasks", "seed", "decoder_draws", "sampling", "retry")
+    READS: ClassVar = ("benchmark", "encoders", "leaked", "tasks", "seed", "sampling", "retry")
 
 
 def run(settings: Settings, options: Options) -> None:

@@ -29,8 +29,8 @@ class Options:
     """
 
     READS: ClassVar = (
-        "benchmark", "metric", "encoders", "leaked", "tasks", "stages", "seed", "decoder_draws", "sampling", "protocol", "preset",
-        "retry", "output",
+        "benchmark", "metric", "encoders", "leaked", "tasks", "stages", "seed", "decoder_draws",
+        "sampling", "protocol", "preset", "retry", "output",
     )  # fmt: skip
 
     target: str | None = option(None, "correlate with another ground-truth file (CSV) than the benchmark's")
