@@ -8,8 +8,9 @@ from tebench.features.joint import JOINT, JointStage, WithJoint
 from tebench.features.sample import FeatureSet, Role
 from tebench.features.sampling import assemble
 from tebench.metrics.evaluate_one import check_policy, evaluate, select_stages
-from tebench.metrics.registry import get
-from tebench.scoring.score import Request
+from tebench.metrics.registry import get, load
+from tebench.scoring.readings import primary
+from tebench.scoring.request import Request
 from tebench.scoring.view import FeatureView
 
 N = 120
@@ -90,3 +91,11 @@ def test_moments_of_the_joint_stage_are_kept_like_any_other(tmp_path):
     assert [path.name.split("-")[1] for path in tmp_path.glob("moments-*")] == ["joint"]
     again = FeatureView(lambda: features, "t", kept=tmp_path)
     assert again.value(request, {})[0] == found
+
+
+def test_every_metric_has_a_primary_reading_or_a_reason():
+    found = {name: primary(metric) for name, metric in load().items()}
+    assert all((stages == "joint") == (why == "") and stages in ("joint", None) for stages, why in found.values())
+    assert found["knn"] == found["lbtc"] == found["grtd_lbtc"] == found["hscore"] == ("joint", "")
+    assert found["leep"] == (None, "reads the class probabilities of a source head")
+    assert found["n_parameters"] == found["mean_rank_elsewhere"] == (None, "reads no features")
