@@ -1,7 +1,8 @@
 """tebench: transferability estimation for 3D medical image segmentation.
 
-The public API, stable: `metric` (register one), `metrics` (names and facts), `score` (one pooled
-feature matrix), `load_features` (a feature-cache folder). Importing has no effect and is fast.
+The public API, stable: `metric` (register one), `Interval` (bounds of its parameters), `list_metrics` (names and
+facts), `score` (one pooled feature matrix), `load_features` (a feature-cache folder). Importing has no effect and is
+fast.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tebench.base.version import __version__
+from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import metric
 
-__all__ = ["__version__", "load_features", "metric", "metrics", "score"]
+__all__ = ["Interval", "__version__", "list_metrics", "load_features", "metric", "metrics", "score"]
 
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -20,7 +22,7 @@ if not (_CHECKOUT / "tebench" / "conf").exists() and (_CHECKOUT / "pyproject.tom
     __path__.append(str(_CHECKOUT))
 
 
-def metrics() -> dict:
+def list_metrics() -> dict:
     """Every registered metric, by name, with its facts.
 
     Returns
@@ -31,12 +33,20 @@ def metrics() -> dict:
     Examples
     --------
     >>> import tebench
-    >>> tebench.metrics()["hscore"].direction
+    >>> tebench.list_metrics()["hscore"].direction
     'up'
     """
     from tebench.metrics.registry import load
 
     return load()
+
+
+def metrics() -> dict:
+    """`list_metrics` under its name of version 0.1; it goes with version 0.3."""
+    import warnings
+
+    warnings.warn("tebench.metrics() is tebench.list_metrics() now.", DeprecationWarning, stacklevel=2)
+    return list_metrics()
 
 
 def score(name: str, features, labels, *, cases=None, patches=None, probabilities=None, **parameters) -> float:
@@ -45,7 +55,7 @@ def score(name: str, features, labels, *, cases=None, patches=None, probabilitie
     Parameters
     ----------
     name : str
-        A metric of `tebench.metrics()` that reads features (not a static or pool-level one).
+        A metric of `tebench.list_metrics()` that reads features (not a static or pool-level one).
     features : array_like, shape (N, D)
         Finite real numbers, one row a voxel.
     labels : array_like, shape (N,)
@@ -57,12 +67,12 @@ def score(name: str, features, labels, *, cases=None, patches=None, probabilitie
     probabilities : array_like, shape (N, S), optional
         Source-head probabilities, for `leep`, `nce`.
     **parameters
-        The metric's own, as in `tebench.metrics()[name].parameters`.
+        The metric's own, as in `tebench.list_metrics()[name].parameters`.
 
     Returns
     -------
     float
-        A finite number inside the metric's declared range; `tebench.metrics()[name].direction` tells whether higher
+        A finite number inside the metric's declared range; `tebench.list_metrics()[name].direction` tells whether higher
         ("up") or lower ("down") is better.
 
     Raises

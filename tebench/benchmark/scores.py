@@ -9,7 +9,6 @@ from dataclasses import replace
 from tebench.base.errors import InputError
 from tebench.benchmark.extraction import feature_folders
 from tebench.benchmark.spec import World
-from tebench.evaluation.pools import Pool
 from tebench.metrics.registry import get
 from tebench.scoring.engine import score_all
 from tebench.scoring.pool import pooled
@@ -44,6 +43,8 @@ def over_pool(
     world: World, requests: list[Request], found: Mapping[Pair, Iterable[Score]], truth, preset: dict | None = None
 ) -> list[Score]:
     """The requested Scores from those at hand: pool-level ones are added, parts that nobody asked for are left out."""
+    from tebench.evaluation.pools import Pool
+
     everything, chosen, encoders = with_parts(requests, preset), [], list(world.encoders)
     # Fewer than three encoders are no pool: job=collect lists their scores, nothing ranks them.
     pool = Pool(world.pool, world.encoders).id if len(encoders) > 2 else ""

@@ -5,38 +5,37 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tebench.base.errors import InputError
+from tebench.benchmark.settings import Benchmark, Settings
 
 
-def table_of(config: dict):
-    """A file of the user's (job.table), or the benchmark's ground truth with its pool and its tasks."""
+def table_of(settings: Settings, options):
+    """A file of the user's (options.table), or the benchmark's ground truth with its pool and its tasks."""
     from tebench.benchmark.spec import ground_truth_file, protocol_name, published
     from tebench.evaluation import dice_table
 
-    job, encoders, tasks = config["job"], config["encoders"], config["tasks"]
-    without = job["without"]
-    if without is not None and not (isinstance(without, list) and all(isinstance(item, str) for item in without)):
-        raise InputError(f"job.without must be a list of names or patterns such as [*scratch*], got {without!r}.")
-    if job["table"] not in (None, "benchmark"):
-        path = Path(str(job["table"])).expanduser()
-        rows, notes = dice_table.read(path, unit=job["unit"])
+    encoders, tasks, without = (
+        None if names is None else list(names) for names in (settings.encoders, settings.tasks, options.without)
+    )
+    if options.table not in (None, "benchmark"):
+        path = Path(options.table).expanduser()
+        rows, notes = dice_table.read(path, unit=options.unit)
         return dice_table.table(rows, name=path.stem, encoders=encoders, without=without, tasks=tasks, notes=notes)
-    config = published(config)
-    benchmark, protocol = config["benchmark"], protocol_name(config)
-    rows, notes = dice_table.read(ground_truth_file(config), protocol=protocol, unit=job["unit"])
+    settings = published(settings)
+    benchmark, protocol = settings.benchmark, protocol_name(settings)
+    rows, notes = dice_table.read(ground_truth_file(settings), protocol=protocol, unit=options.unit)
     return dice_table.table(
-        rows, name=f"{benchmark['name']}, {protocol}", encoders=encoders or pool_of(benchmark), without=without,
-        tasks=tasks or benchmark["tasks"], notes=notes,
+        rows, name=f"{benchmark.name}, {protocol}", encoders=encoders or pool_of(benchmark), without=without,
+        tasks=tasks or list(benchmark.tasks), notes=notes,
     )  # fmt: skip
 
 
-def pool_of(benchmark: dict) -> list[str]:
+def pool_of(benchmark: Benchmark) -> list[str]:
     """The benchmark's candidate pool, by names of its own or of the catalogue."""
-    if benchmark.get("encoders"):
-        return list(benchmark["encoders"])
+    if benchmark.encoders:
+        return list(benchmark.encoders)
     from tebench.encoders import catalogue
 
-    return list(catalogue.pools()[benchmark["pool"]])
+    return list(catalogue.pools()[benchmark.pool])
 
 
 def command() -> str:
