@@ -42,7 +42,13 @@ def list_metrics() -> dict:
 
 
 def metrics() -> dict:
-    """`list_metrics` under its name of version 0.1; it goes with version 0.3."""
+    """The old name of `list_metrics`, until version 0.3.
+
+    Returns
+    -------
+    dict of str to Metric
+        As of `list_metrics`.
+    """
     import warnings
 
     warnings.warn("tebench.metrics() is tebench.list_metrics() now.", DeprecationWarning, stacklevel=2)
@@ -72,8 +78,8 @@ def score(name: str, features, labels, *, cases=None, patches=None, probabilitie
     Returns
     -------
     float
-        A finite number inside the metric's declared range; `tebench.list_metrics()[name].direction` tells whether higher
-        ("up") or lower ("down") is better.
+        A finite number inside the metric's declared range; `tebench.list_metrics()[name].direction` tells whether
+        higher ("up") or lower ("down") is better.
 
     Raises
     ------

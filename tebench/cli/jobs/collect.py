@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar
 from tebench.base.errors import InputError
 from tebench.base.storage import atomic_path
 from tebench.benchmark import grid_state
+from tebench.benchmark.grid_lists import listing, write_csv
 from tebench.benchmark.grid_state import State
 from tebench.benchmark.options import option
 from tebench.benchmark.scores import over_pool
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, resolve
-from tebench.cli.jobs.score import requests_of, write_tables
-from tebench.cli.jobs.status import finetuning_folder, listing, write_csv
+from tebench.benchmark.tables import requests_of, write_tables
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import get
 from tebench.scoring.request import direct, with_parts
@@ -93,7 +93,7 @@ def _ground_truth(settings: Settings, options: Options, world: World) -> tuple[l
     """(states of the runs, CSV of those that are done)."""
     from tebench.finetuning import rows
 
-    folder = finetuning_folder(options.folder, world)
+    folder = grid_state.finetuning_folder(options.folder, world)
     states, results = grid_state.finetuning(world, settings.protocol, list(options.seeds), folder, fresh=0)
     frames = rows.tabulate([run.path for run, _ in results], [content for _, content in results])
     return states, rows.write_frames(frames, world.output, world.name)[0]

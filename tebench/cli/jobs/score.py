@@ -12,7 +12,7 @@ from tebench.benchmark.options import option
 from tebench.benchmark.scores import direct_scores, refuse_failed, score_world
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, resolve
-from tebench.metrics.registry import get
+from tebench.benchmark.tables import requests_of, write_tables
 from tebench.scoring.request import Request
 from tebench.scoring.score import folder_of, frame
 
@@ -71,19 +71,6 @@ def _by_pool(world: World, scores, truth, pool) -> str:
     return pools_table.write(world.output, leaderboard_rows.from_scores(scores), truth, pool, seed=world.seed)
 
 
-def write_tables(settings: Settings, job: dict, world: World, requests: list[Request], scores, truth, pool) -> str:
-    """Correlations, tables and figures into the output folder; the text for the terminal."""
-    from tebench.reporting import report
-
-    storage.write_json(world.output / "config.json", settings.record(job))
-    return report.write(
-        world.output, scores, truth, {r.metric.name: r.metric.direction for r in requests}, pool, seed=world.seed,
-        titles={r.metric.name: r.metric.title for r in requests},
-        heading=f"{world.name}: {settings.benchmark.title}; protocol {protocol_name(settings)}"
-        + (f"; preset {settings.preset_name}" if settings.preset else ""),
-    )  # fmt: skip
-
-
 def _scores_only(world: World, requests: list[Request], plugins, preset: dict) -> str:
     """Compute the scores without tables and without ground truth; what failed is named, and exits with 1."""
     found = direct_scores(world, requests, plugins, preset)
@@ -120,12 +107,3 @@ def from_table(settings: Settings, options: Options) -> str:
         seed=settings.seed, titles={}, heading=f"{settings.benchmark.name}: scores of {given}; protocol "
         f"{protocol_name(settings)}",
     )  # fmt: skip
-
-
-def requests_of(settings: Settings, beside: tuple[str, ...]) -> list[Request]:
-    """The chosen metrics, and the static baselines that stand in every table."""
-    names = {metric.name for metric, _ in settings.metrics}
-    others = [settings.completed(get(name)) for name in beside if name not in names]
-    return [
-        Request.make(metric, given, settings.stages, settings.seed) for metric, given in (*settings.metrics, *others)
-    ]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from tebench.base import storage
 from tebench.benchmark import grid_state
-from tebench.benchmark.grid_state import COLUMNS, STATES, State
+from tebench.benchmark.grid_lists import listing, write_csv
+from tebench.benchmark.grid_state import STATES, State
 from tebench.benchmark.options import option
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, resolve
-from tebench.cli.jobs.score import requests_of
+from tebench.benchmark.tables import requests_of
 from tebench.metrics.parameters import Interval
 from tebench.scoring.request import direct, with_parts
 
@@ -67,25 +64,12 @@ def states_of(settings: Settings, options: Options, world: World) -> list[State]
     states, headers = grid_state.extraction(world, fresh=fresh, verify=options.verify)
     states = states if "extract" in parts else []
     if "finetune" in parts:
-        folder = finetuning_folder(options.folder, world)
+        folder = grid_state.finetuning_folder(options.folder, world)
         states += grid_state.finetuning(world, settings.protocol, list(options.seeds), folder, fresh=fresh)[0]
     if "score" in parts:
         requests = direct(with_parts(requests_of(settings, options.beside), settings.preset))
         states += grid_state.scoring(world, requests, headers)[0]
     return states
-
-
-def finetuning_folder(folder: str | None, world: World) -> Path:
-    """`folder`, or where fine-tuning keeps its results by default."""
-    return Path(folder).expanduser() if folder else world.cache / "finetuning"
-
-
-def write_csv(path: Path, states: list[State]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(state) for state in states)
-    storage.write_text(path, text.getvalue())
 
 
 def table(world: World, protocol: str, states: list[State]) -> str:
@@ -103,15 +87,3 @@ def table(world: World, protocol: str, states: list[State]) -> str:
     total = Counter(state.state for state in states)
     lines.append(f"{'all':<34}" + "".join(f"{n:>9}" for n in (*(total[state] for state in STATES), len(states))))
     return "\n".join(lines)
-
-
-def listing(state: str, states: list[State], shown: int) -> str:
-    """The cells of one state with their detail; "" when there are none."""
-    chosen = [cell for cell in states if cell.state == state]
-    if not chosen:
-        return ""
-    lines = [f"\n{state} ({len(chosen)})"]
-    lines += [f"  {cell.name}" + (f": {cell.detail}" if cell.detail else "") for cell in chosen[:shown]]
-    if len(chosen) > shown:
-        lines.append(f"  and {len(chosen) - shown} more")
-    return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.stored import BYTES, Storage, Stored, contiguous
+from tebench.encoders.files.stubs import key_of
 
 STORAGES = {
     f"{module}.{name}": dtype
@@ -138,8 +139,6 @@ def _kind(words: str) -> Callable:
 
 
 def _dict(reader, pairs=(), *_):
-    from tebench.encoders.files.pickled import key_of
-
     if isinstance(pairs, dict):
         pairs = list(pairs.items())
     if not isinstance(pairs, list | tuple):

@@ -10,26 +10,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from tebench.base.errors import InputError
 from tebench.encoders.files import names
 from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.names import Named
+from tebench.encoders.files.stubs import Stub, key_of
 
 MOST_STEPS = 4_000_000  # a file with optimiser state of a large network takes 300,000
-MOST_KEY = 2**60  # of integers as keys of a dict: larger ones can be chosen to collide
-
-
-@dataclass(eq=False)
-class Stub:
-    """What would have been an object. name: its class.   args, state, items: what the file gave it."""
-
-    name: str
-    args: tuple = ()
-    state: object = field(default=None, repr=False)
-    items: dict = field(default_factory=dict, repr=False)
-    values: list = field(default_factory=list, repr=False)
 
 
 class _Mark:
@@ -208,13 +196,6 @@ class Reader:
     def _integer(self) -> None:
         line = self._line()
         self._push(line == "01" if line in ("00", "01") else int(line.rstrip("L")))
-
-
-def key_of(key):
-    """A key that cannot be chosen to collide with many others."""
-    if isinstance(key, str | bytes | float | bool) or key is None or (isinstance(key, int) and abs(key) < MOST_KEY):
-        return key
-    return Stub(type(key).__name__)
 
 
 def _table() -> list:
