@@ -50,7 +50,7 @@ def build(cls: type[Built], given: Mapping, what: str = "option", **more) -> Bui
     Raises InputError for an unknown name (with the nearest one), a wrong type, a value out of bounds, an empty list
     where one item at least is needed, and a name that is given twice.
     """
-    kind: type[Any] = cls  # a type variable cannot be bound to "any dataclass"
+    kind: Any = cls  # a type variable cannot be bound to "any dataclass"
     known = parameters_of(kind)
     for name in given:
         if name not in known:
