@@ -1,45 +1,46 @@
-"""The table of fine-tuned Dice that a configuration or a benchmark names."""
+"""The table of fine-tuned Dice that job=judge and job=plan read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tebench.base.errors import InputError
+from tebench.benchmark.settings import Benchmark, Settings
 from tebench.benchmark.spec import ground_truth_file, protocol_name, published
 from tebench.evaluation import dice_table
 from tebench.evaluation.dice_table import DiceTable
 
 
-def table_of(config: dict) -> DiceTable:
-    """A file of the user's (job.table), or the benchmark's ground truth with its pool and its tasks."""
-    job = config["job"]
-    without = job["without"]
-    if without is not None and not (isinstance(without, list) and all(isinstance(item, str) for item in without)):
-        raise InputError(f"job.without must be a list of names or patterns such as [*scratch*], got {without!r}.")
-    options = {"without": without, "tasks": config["tasks"]}
-    if job["table"] not in (None, "benchmark"):
-        path = Path(str(job["table"])).expanduser()
-        rows, notes = dice_table.read(path, unit=job["unit"])
-        return dice_table.table(rows, name=path.stem, encoders=config["encoders"], notes=notes, **options)
-    config = published(config)
-    return published_table(
-        config["benchmark"], ground_truth_file(config), protocol_name(config), encoders=config["encoders"], **options
+def table_of(settings: Settings, options) -> DiceTable:
+    """A file of the user's (options.table), or the benchmark's ground truth with its pool and its tasks."""
+    encoders, tasks, without = (
+        None if names is None else list(names) for names in (settings.encoders, settings.tasks, options.without)
     )
-
-
-def published_table(facts: dict, path: Path, protocol: str, *, encoders=None, without=None, tasks=None) -> DiceTable:
-    """A benchmark's ground truth under one protocol; its pool and its tasks where no others are named."""
-    rows, notes = dice_table.read(path, protocol=protocol)
-    return dice_table.table(
-        rows, name=f"{facts['name']}, {protocol}", encoders=encoders or pool_of(facts), without=without,
-        tasks=tasks or facts["tasks"], notes=notes,
+    if options.table not in (None, "benchmark"):
+        path = Path(options.table).expanduser()
+        rows, notes = dice_table.read(path, unit=options.unit)
+        return dice_table.table(rows, name=path.stem, encoders=encoders, without=without, tasks=tasks, notes=notes)
+    settings = published(settings)
+    return published_table(
+        settings.benchmark, ground_truth_file(settings), protocol_name(settings), unit=options.unit,
+        encoders=encoders, without=without, tasks=tasks,
     )  # fmt: skip
 
 
-def pool_of(facts: dict) -> list[str]:
+def published_table(
+    benchmark: Benchmark, path: Path, protocol: str, *, unit=None, encoders=None, without=None, tasks=None
+) -> DiceTable:
+    """A benchmark's ground truth under one protocol; its pool and its tasks where no others are named."""
+    rows, notes = dice_table.read(path, protocol=protocol, unit=unit)
+    return dice_table.table(
+        rows, name=f"{benchmark.name}, {protocol}", encoders=encoders or pool_of(benchmark), without=without,
+        tasks=tasks or list(benchmark.tasks), notes=notes,
+    )  # fmt: skip
+
+
+def pool_of(benchmark: Benchmark) -> list[str]:
     """The benchmark's candidate pool, by names of its own or of the catalogue."""
-    if facts.get("encoders"):
-        return list(facts["encoders"])
+    if benchmark.encoders:
+        return list(benchmark.encoders)
     from tebench.encoders import catalogue
 
-    return list(catalogue.pools()[facts["pool"]])
+    return list(catalogue.pools()[benchmark.pool])

@@ -112,7 +112,7 @@ def _taus(worlds: Worlds, scores: np.ndarray) -> np.ndarray:
 
 
 def _row(k, t, s, parts, alpha, wanted) -> dict:
-    null, shown = (_sd(*parts[name], t) for name in ("null", "shown"))
+    null, shown = (_sd(parts[name][0], parts[name][1], t) for name in ("null", "shown"))
     border = norm.ppf(1 - alpha / 2) * null
     gap = parts["gap"]
     reached = float(norm.cdf((gap - border) / shown) + norm.cdf((-gap - border) / shown))

@@ -132,8 +132,8 @@ class Simulation:
         masks, exact = swaps(better.shape[2], n_swaps, self.seed)
         hits = 0
         for a, b, dice in zip(better, worse, worlds.observed, strict=True):
-            ranks = [np.array([midranks(row) for row in scores]) for scores in (a, b)]
-            hits += swap_test(*ranks, dice, masks, exact) < alpha
+            first, second = (np.array([midranks(row) for row in scores]) for scores in (a, b))
+            hits += swap_test(first, second, dice, masks, exact) < alpha
         return proportion(int(hits), len(better))
 
 

@@ -3,16 +3,13 @@
 import subprocess
 import sys
 from html.parser import HTMLParser
-from importlib.resources import files
 
 import pandas as pd
 import pytest
-from omegaconf import OmegaConf
 
-from tebench.base.errors import InputError
-from tebench.benchmark.dice import table_of
-from tebench.benchmark.spec import facts_of
-from tebench.cli.jobs import judge, plan
+from tebench.benchmark.dice import published_table
+from tebench.benchmark.spec import facts_of, leaderboard_folder
+from tebench.evaluation import dice_table
 
 ROWS = [
     f"enc_{e},task_{t},{s},{0.5 + 0.03 * e + 0.01 * ((e * (t + 2)) % 5) + 0.004 * ((e + 2 * s + t) % 3):.3f}"
@@ -90,39 +87,31 @@ def test_plan_says_what_is_needed(table, tmp_path):
     assert (tmp_path / "figures" / "contours.png").is_file() and (tmp_path / "plan.html").is_file()
 
 
-def config(job, **options):
-    """The resolved configuration of a job, its own options replaced."""
-    text = (files("tebench.conf") / "job" / f"{job}.yaml").read_text(encoding="utf-8")
-    own = OmegaConf.to_container(OmegaConf.create(text))
-    shared = {"encoders": options.pop("encoders", None), "tasks": options.pop("tasks", None), "seed": 0}
-    benchmark = facts_of(options.pop("benchmark", "starter"))
-    return {"job": own | options, "benchmark": benchmark, "protocol": {"name": "starter-v1"}, **shared}
-
-
 @pytest.mark.parametrize(
-    ("job", "options", "words"),
+    ("arguments", "words"),
     [
-        (judge, {"table": "nowhere.csv"}, "table nowhere.csv does not exist"),
-        (judge, {"draws": 10}, "job.draws must be a whole number of at least 200"),
-        (judge, {"errors": [2]}, "job.errors must hold different numbers from 0 to 1"),
-        (judge, {"sds": []}, "job.sds must hold different numbers"),
-        (judge, {"level": True}, "job.level must hold different numbers"),
-        (judge, {"without": "a"}, "job.without must be a list"),
-        (judge, {"benchmark": "openmind_resenc", "tasks": ["liver"]}, "unknown task of openmind_resenc"),
-        (judge, {"benchmark": "openmind_resenc", "encoders": ["Unet*"]}, "unknown encoder of the table"),
-        (plan, {"spread": 0}, "spread must be positive"),
-        (plan, {"difference": "big"}, "job.difference must be a number"),
-        (plan, {"numbers_of_tasks": [0]}, "tasks must list different whole numbers"),
-        (plan, {"power": 1.0}, "power must lie between 0 and 1"),
+        (["judge", "table=nowhere.csv"], "table nowhere.csv does not exist"),
+        (["judge", "benchmark=openmind_resenc", "tasks=[liver]"], "liver"),
+        (["judge", "benchmark=openmind_resenc", "without=[Unet*]"], "unknown encoder of the table (without)"),
+        (["plan", "spread=0"], "spread must be positive"),
+        (["plan", "numbers_of_tasks=[0]"], "tasks must list different whole numbers"),
     ],
 )
-def test_refusals_name_the_option(job, options, words):
-    with pytest.raises(InputError, match=words):
-        job.run(config(job.__name__.rsplit(".", 1)[1], **options))
+def test_refusals_in_one_line(arguments, words, tmp_path):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_benchmark_gives_its_pool_and_tasks():
-    found = table_of(config("judge"))
+    folder = leaderboard_folder(None) / "ground_truth"
+    found = published_table(facts_of("starter"), folder / "starter.csv", "starter-v1")
     assert len(found.encoders) == 21 and len(found.judged) == 7 and found.n_seeds["lungs"] == 4
-    found = table_of(config("judge", benchmark="openmind_primus", tasks=["all"]))
+    found = published_table(facts_of("openmind_primus"), folder / "openmind.csv", "openmind-table2", tasks=["all"])
     assert len(found.encoders) == 7 and len(found.judged) == 12 and found.name == "openmind_primus, openmind-table2"
+
+
+@pytest.mark.parametrize(("file", "size"), [("cva.csv", (14, 4)), ("segbook.csv", (7, 8)), ("openmind.csv", (14, 12))])
+def test_every_published_table_can_be_read(file, size):
+    rows, _ = dice_table.read(leaderboard_folder(None) / "ground_truth" / file)
+    assert dice_table.table(rows, name=file).mean().shape == size
+    assert rows["source"].str.startswith("arXiv").all()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tebench.base import storage
 from tebench.benchmark.dice import published_table
+from tebench.benchmark.settings import Benchmark
 from tebench.benchmark.spec import facts_of
 from tebench.evaluation import claims, judge, plan
 from tebench.evaluation.judge import Judgement, Settings
@@ -95,13 +96,13 @@ def plans(paper: Judgement, settings: Settings) -> list[Planned]:
 def _published(
     benchmark: str, words: str, leaderboard: Path, settings: Settings, *, tasks=None, protocol=None, scores=None
 ) -> Named:
-    facts = facts_of(benchmark)
-    protocol = protocol or facts["protocol"]
-    path = leaderboard / "ground_truth" / facts["ground_truth"]
+    facts = Benchmark.of(facts_of(benchmark))
+    protocol = protocol or str(facts.protocol)
+    path = leaderboard / "ground_truth" / facts.ground_truth
     table = published_table(facts, path, protocol, tasks=tasks)
     claimed = claims.read(leaderboard / Path(scores).relative_to("leaderboard"), table) if scores else None
     options = [f"tasks=[{','.join(tasks)}]"] if tasks else []
-    options += [f"protocol={protocol}"] if protocol not in (facts.get("protocol"), "starter-v1") else []
+    options += [f"protocol={protocol}"] if protocol not in (facts.protocol, "starter-v1") else []
     options += [f"scores={scores}"] if scores else []
     log.info("judging %s", words)
     return Named(words, " ".join([JUDGE + benchmark, *options]), judge.judge(table, claimed, settings))

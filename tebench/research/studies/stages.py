@@ -16,7 +16,7 @@ from tebench.scoring.request import Request, direct, with_parts
 from tebench.scoring.score import Score
 
 OWN = "own"
-READS_FEATURES = ("matrix", "moments", "cases", "patches")
+READS_FEATURES = ("matrix", "moments", "cases", "patches", "roles")
 
 
 def metrics_that_read_features(names=None) -> list[Metric]:
