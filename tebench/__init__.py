@@ -112,7 +112,7 @@ def score(
         roles=roles,
         probabilities=probabilities,
         parameters=parameters,
-    )
+    )  # fmt: skip
 
 
 def load_features(folder):
