@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import cast
 
-from tebench.base import failures
+from tebench.base import failures, storage
 from tebench.metrics.registry import load_plugins
 from tebench.runtime.workers import each
 from tebench.scoring import jackknife, score_file
@@ -25,20 +25,30 @@ log = logging.getLogger(__name__)
 def score_all(
     requests: list[Request], folders: dict[tuple[str, str], Path], kept: Path, *, workers: int = 1, plugins=(),
     progress: bool = True, retry: bool = True, resampled: bool = False, description: str = "scoring",
+    target: int | None = None,
 ) -> dict[tuple[str, str], list[Score]]:  # fmt: skip
     """Scores of every requested metric for every (task, encoder) feature folder.
 
     Metrics that are defined over a pool are left to `tebench.scoring.pool`.
     kept: folder of score files.   retry: compute again what has a recorded failure, see `tebench.base.failures`.
     resampled: also for every sampling draw and without each group of cases, see `tebench.scoring.jackknife`.
+    target: with resampled, a class that is told from all others.
     """
     from tebench.features import cache
 
     headers = {pair: cache.header(folder) for pair, folder in folders.items()}
+    if target is not None:  # other labels: other scores, in other files
+        headers = {
+            pair: {**header, "label_hash": storage.hash_json([header["label_hash"], "one against rest", target])}
+            for pair, header in headers.items()
+        }
     known = {pair: _on_disk(requests, *pair, headers[pair], kept, retry, resampled) for pair in folders}
     spelled = [request.spelled for request in requests]
     missing = [pair for pair, found in known.items() if any(score is None for score in found)]
-    jobs = [(pair, folders[pair], headers[pair], kept, spelled, tuple(plugins), retry, resampled) for pair in missing]
+    jobs = [
+        (pair, folders[pair], headers[pair], kept, spelled, tuple(plugins), retry, resampled, target)
+        for pair in missing
+    ]
     done = dict(each(_score_pair, jobs, workers, description, progress=progress, kept="finished scores are kept."))
     scores = {pair: done.get(pair) or cast("list[Score]", known[pair]) for pair in folders}
     _report(requests, scores, headers, kept, resampled)
@@ -64,14 +74,14 @@ def _score_pair(job) -> tuple[tuple[str, str], list[Score]]:
     """All scores of one (task, encoder), computed where missing and written at once."""
     from tebench.features import cache
 
-    (task, encoder), folder, header, kept, spelled, plugins, retry, resampled = job
+    (task, encoder), folder, header, kept, spelled, plugins, retry, resampled, target = job
     load_plugins(plugins)
     requests = direct([Request.read(plain) for plain in spelled])
     found = _on_disk(requests, task, encoder, header, kept, retry, resampled)
     absent = [place for place, score in enumerate(found) if score is None]
     paths = _paths(requests, task, encoder, header, kept, resampled)
     if resampled:
-        new = jackknife.scores(folder, task, encoder, header, [requests[place] for place in absent])
+        new = jackknife.scores(folder, task, encoder, header, [requests[place] for place in absent], target)
         for place, score in zip(absent, new, strict=True):
             score_file.write(paths[place], score)
             found[place] = score

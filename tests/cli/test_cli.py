@@ -133,8 +133,8 @@ def test_another_question_has_another_folder():
         "metric=knn", "metric=logme", "metric=[knn,logme]", "metric=knn tasks=lungs", "metric=knn stages=all",
         "metric=knn metric.k=5", "metric=knn preset=paper", "metric=knn metric.k=3 preset=paper", "metric=all",
         "metric=knn seed=1", "metric=knn sampling.foreground=9", "metric=knn protocol=starter-v1-frozen",
-        "metric=knn benchmark.window=null", "metric=knn beside=[]", "metric=knn benchmark=starter", "metric=knn target=a",
-        "metric=knn encoders=[deepbet,deepbrain,deepbet_random]",
+        "metric=knn benchmark.window=null", "metric=knn beside=[]", "metric=knn benchmark=starter",
+        "metric=knn target=a", "metric=knn encoders=[deepbet,deepbrain,deepbet_random]",
     ]  # fmt: skip
     folders = [compose(*line.split())[1].output for line in lines]
     assert len(set(folders)) == len(lines) and folders[0] == "outputs/quick/knn"
