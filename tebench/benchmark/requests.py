@@ -12,6 +12,4 @@ def requests_of(settings: Settings, beside: tuple[str, ...]) -> list[Request]:
     chosen = settings.metrics or ()
     names = {metric.name for metric, _ in chosen}
     others = [settings.completed(get(name)) for name in beside if name not in names]
-    return [
-        Request.make(metric, given, settings.stages, settings.seed) for metric, given in (*chosen, *others)
-    ]
+    return [Request.make(metric, given, settings.stages, settings.seed) for metric, given in (*chosen, *others)]
