@@ -55,7 +55,9 @@ def metrics() -> dict:
     return list_metrics()
 
 
-def score(name: str, features, labels, *, cases=None, patches=None, probabilities=None, **parameters) -> float:
+def score(
+    name: str, features, labels, *, cases=None, patches=None, roles=None, probabilities=None, **parameters
+) -> float:
     """Score one pooled feature matrix with one metric.
 
     Parameters
@@ -70,6 +72,8 @@ def score(name: str, features, labels, *, cases=None, patches=None, probabilitie
         Case of each row, for metrics that compare cases (`ccfv`, `knn`, `linear_probe`).
     patches : array_like, shape (P, V), optional
         Row numbers, anchor first, padded with -1, for `lbtc`.
+    roles : array_like of str, shape (N,), optional
+        "foreground", "background", "global", "anchor" or "member", for `boundary_flow`.
     probabilities : array_like, shape (N, S), optional
         Source-head probabilities, for `leep`, `nce`.
     **parameters
@@ -100,8 +104,9 @@ def score(name: str, features, labels, *, cases=None, patches=None, probabilitie
     from tebench.metrics.evaluate_one import score_arrays
 
     return score_arrays(
-        name, features, labels, cases=cases, patches=patches, probabilities=probabilities, parameters=parameters
-    )
+        name, features, labels, cases=cases, patches=patches, roles=roles, probabilities=probabilities,
+        parameters=parameters,
+    )  # fmt: skip
 
 
 def load_features(folder):

@@ -39,7 +39,7 @@ def read_pairs(world: World, pairs: list[tuple]) -> dict[tuple[str, str], Path]:
             workers=world.workers,
             progress=world.progress,
             device=world.device,
-            decoder_seed=world.seed,
+            decoder_seed=world.seed if world.decoder_seed is None else world.decoder_seed,
             patch=window,
             interpolation=world.interpolation,
             retry=world.retry,

@@ -29,9 +29,14 @@ class Shared:
     )
     tasks: tuple[str, ...] | None = option(None, "narrow the tasks: tasks=[lungs]")
     stages: str | None = option(
-        None, "read other stages than the metrics' own policy: stages=encoder[-1] or decoder[-2:] or all"
+        None,
+        "read other stages than the metrics' own policy: stages=encoder[-1], decoder[-2:], all, or joint (all encoder "
+        "stages side by side)",
     )
     seed: Annotated[int, Interval(0)] = option(0, "sampling draw, random decoder and every other random choice")
+    decoder_draws: Annotated[int, Interval(1)] = option(
+        1, "random decoders over which metrics that read decoder stages are averaged; each reads every encoder anew"
+    )
     retry: bool = option(
         False, "true: repeat what is recorded as failed; a disk, memory or download error is always repeated", how=True
     )

@@ -9,12 +9,17 @@ from typing import Any
 
 from tebench.base import storage
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark import own
 from tebench.benchmark.settings import Benchmark, Settings
 
 
 @dataclass(frozen=True)
 class World:
-    """The benchmark a job works on. encoders: the candidate pool, in the pool's order."""
+    """The benchmark a job works on. encoders: the candidate pool, in the pool's order.
+
+    decoder_draws: random decoders over which scores that read decoder stages are averaged.   decoder_seed: of the one
+    that feature folders are read with; None: `seed`.
+    """
 
     name: str
     tasks: tuple[str, ...]
@@ -31,6 +36,8 @@ class World:
     progress: bool
     retry: bool = False  # cells again whose recorded failure stands
     windows: dict = field(default_factory=dict)  # of tasks that have one of their own
+    decoder_draws: int = 1
+    decoder_seed: int | None = None
 
     def window_of(self, task: str) -> tuple[int, int, int] | None:
         """Voxels read in one pass on this task; None: each encoder's own patch."""
@@ -39,9 +46,11 @@ class World:
 
 
 def facts_of(benchmark: str) -> dict:
-    """conf/benchmark/NAME.yaml as a mapping."""
+    """conf/benchmark/NAME.yaml as a mapping, or what `tebench.benchmark.own` read of a file of the user's."""
     from omegaconf import OmegaConf
 
+    if benchmark in own.OWN:
+        return dict(own.OWN[benchmark])
     path = files("tebench.conf") / "benchmark" / f"{benchmark}.yaml"
     if not path.is_file():
         raise InputError(f"there is no benchmark {benchmark!r}: conf/benchmark/{benchmark}.yaml is absent.")
@@ -81,6 +90,7 @@ def resolve(settings: Settings) -> World:
         progress=settings.progress,
         retry=settings.retry,
         windows=dict(benchmark.windows),
+        decoder_draws=settings.decoder_draws,
     )
 
 

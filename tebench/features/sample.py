@@ -48,6 +48,10 @@ class Sample:
         """Indices of the rows with one of these roles, in order."""
         return np.flatnonzero(np.isin(self.role, roles))
 
+    def role_words(self) -> np.ndarray:
+        """(N,) the name of each row's role, as `tebench.metrics.registry.ROLES` spells it."""
+        return np.array([role.name.lower() for role in Role])[self.role]
+
     def patches(self) -> np.ndarray:
         """(P, V) int64 row indices, the anchor first, padded with -1."""
         rows = np.flatnonzero(self.patch >= 0)

@@ -9,13 +9,14 @@ reads           call
 "moments"       f(moments)            a `tebench.metrics.moments.Moments` of features and labels
 "cases"         f(features, labels, cases (N,))
 "patches"       f(features, labels, cases, patches (P, V))   row indices, anchor first, -1 pads
+"roles"         f(features, labels, cases, roles (N,))       words of `ROLES`: why each row was sampled
 "probabilities" f(probabilities (N, S), labels (N,))         of the encoder's source head
 "facts"         f(facts)              mapping of the encoder's facts (static baselines)
 "parts"         f(parts, n_foreground)  parts: name -> (K,) scores of other metrics over the pool
 "elsewhere"     f(dice (K, T))        the pool's ground truth on the other tasks
 =============== ==========================================================================
 
-The first six return one float per call (higher means what `direction` says), the last two one
+The first seven return one float per call (higher means what `direction` says), the last two one
 (K,) array over the candidate pool. Parameters are the keyword-only arguments.
 """
 
@@ -36,7 +37,8 @@ from tebench.metrics.parameters import Parameter, complete, keyword_parameters
 
 log = logging.getLogger(__name__)
 
-READS = ("matrix", "moments", "cases", "patches", "probabilities", "facts", "parts", "elsewhere")
+READS = ("matrix", "moments", "cases", "patches", "roles", "probabilities", "facts", "parts", "elsewhere")
+ROLES = ("foreground", "background", "global", "anchor", "member")
 INVARIANCES = ("scale", "rotation", "shift")
 COSTS = ("static", "linear", "moments", "quadratic", "trees", "iterative")
 GROUP = "tebench.metrics"

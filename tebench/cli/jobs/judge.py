@@ -43,18 +43,28 @@ class Options:
     )
     draws: Annotated[int, Interval(200)] = option(4000, "simulated draws of everything that is simulated")
     folder: str | None = option(None, "where the files go; null: outputs/judge/<table or benchmark>")
+    docs: str | None = option(
+        None, "write the committed pages on published tables (findings_openmind.md, judge_starter.md) into this folder"
+    )
 
 
 def run(settings: Settings, options: Options) -> None:
-    """Read the table (and the claims), judge, write text, CSV, figures and page."""
-    from tebench.cli.tables import command, table_of
+    """Read the table (and the claims), judge, write text, CSV, figures and page; or the committed pages."""
+    from tebench.benchmark.dice import table_of
+    from tebench.benchmark.spec import leaderboard_folder
+    from tebench.cli.command import as_given
     from tebench.evaluation import claims, judge
     from tebench.reporting import judge_report
 
     how = judge.Settings(
         draws=options.draws, level=options.level, seed=settings.seed, errors=options.errors, sds=options.sds
     )
+    if options.docs:
+        from tebench.research.findings import tables
+
+        print("\n".join(map(str, tables.write(Path(options.docs), leaderboard_folder(None), how))))
+        return
     table = table_of(settings, options)
     claimed = claims.read(Path(options.scores).expanduser(), table) if options.scores else None
     folder = Path(options.folder or Path("outputs") / "judge" / table.name.replace(", ", "-"))
-    print(judge_report.write(folder, judge.judge(table, claimed, how), command=command()))
+    print(judge_report.write(folder, judge.judge(table, claimed, how), command=as_given()))

@@ -48,7 +48,7 @@ def run(settings: Settings, options: Options) -> None:
     """Gather what is assumed, simulate every size, verify the cheapest, write text, CSV, figure and page."""
     import pandas as pd
 
-    from tebench.cli.tables import command
+    from tebench.cli.command import as_given
     from tebench.evaluation import plan
     from tebench.reporting import plan_report
 
@@ -67,13 +67,13 @@ def run(settings: Settings, options: Options) -> None:
     ])  # fmt: skip
     folder = Path(options.folder)
     print(plan_report.write(
-        folder, found, good, checked, model, difference, power=power, source=source, command=command(),
+        folder, found, good, checked, model, difference, power=power, source=source, command=as_given(),
     ))  # fmt: skip
 
 
 def _assumed(settings: Settings, options: Options) -> tuple[dict, str]:
     """(sd, spread, agreement; where they are from): stated, else the table's, else defaults."""
-    from tebench.cli.tables import table_of
+    from tebench.benchmark.dice import table_of
     from tebench.evaluation import judge, plan
 
     given = {"sd": options.sd, "spread": options.spread, "agreement": options.agreement}

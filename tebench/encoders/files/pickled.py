@@ -15,7 +15,6 @@ from tebench.base.errors import InputError
 from tebench.encoders.files import names
 from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.names import Named
-from tebench.encoders.files.stubs import Stub, key_of
 
 MOST_STEPS = 4_000_000  # a file with optimiser state of a large network takes 300,000
 
@@ -57,8 +56,8 @@ class Reader:
         if isinstance(what, Named):
             made = names.MADE.get(what.path)
             args = args if isinstance(args, tuple) else (args,)
-            return Stub(what.path, args) if made is None else made(self, *args)
-        return Stub(getattr(what, "name", type(what).__name__))
+            return names.Stub(what.path, args) if made is None else made(self, *args)
+        return names.Stub(getattr(what, "name", type(what).__name__))
 
     # The machine ------------------------------------------------------------------------------------------------
 
@@ -122,22 +121,22 @@ class Reader:
 
     def _extend(self, values: list) -> None:
         there = self._last()
-        there = there.values if isinstance(there, Stub) else there
+        there = there.values if isinstance(there, names.Stub) else there
         if not isinstance(there, list):
             raise damaged(f"its pickle appends to a {type(there).__name__}")
         there.extend(values)
 
     def _set(self, pairs: list) -> None:
         there = self._last()
-        there = there.items if isinstance(there, Stub) else there
+        there = there.items if isinstance(there, names.Stub) else there
         if not isinstance(there, dict) or len(pairs) % 2:
             raise damaged(f"its pickle sets items of a {type(there).__name__}")
-        there.update((key_of(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
+        there.update((names.key_of(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
 
     def _build(self) -> None:
         state = self._pop()
         there = self._last()
-        if isinstance(there, Stub):
+        if isinstance(there, names.Stub):
             there.state = state
         elif hasattr(there, "built"):
             self.stack[-1] = there.built(self, state)
@@ -180,7 +179,7 @@ class Reader:
                 raise damaged(f"its pickle announces a storage of {count!r:.40} elements")
             self._push(self.storage(dtype, key, count))
         else:
-            self._push(Stub("persistent"))
+            self._push(names.Stub("persistent"))
 
     def _put(self, index: int) -> None:
         self.memo[index] = self._last()
