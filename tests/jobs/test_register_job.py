@@ -25,7 +25,8 @@ def tiny(tmp_path, monkeypatch, scratch_registry):
     def config(*changes):
         return own_world.compose(
             "job=register", *own_world.read_by("register", small), "encoders=[tiny,other,third]",
-            f"cache={tmp_path / 'cache'}", f"job.leaderboard={board}", "job.registration=trial", "job.protocols=[starter-v1]", FORMS, *changes,
+            f"cache={tmp_path / 'cache'}", f"job.leaderboard={board}", "job.registration=trial",
+            "job.protocols=[starter-v1]", FORMS, *changes,
         )  # fmt: skip
 
     return board, config
