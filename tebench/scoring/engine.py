@@ -59,7 +59,8 @@ def _report(requests, scores: dict[tuple[str, str], list[Score]], headers, kept,
     """Log every way a metric failed once, with the number of pairs and the first one's traceback."""
     failed: dict[tuple[str, str], list[Path]] = {}
     for pair, found in scores.items():
-        paths = _paths(requests, *pair, headers[pair], kept, resampled)
+        task, encoder = pair
+        paths = _paths(requests, task, encoder, headers[pair], kept, resampled)
         for score, path in zip(found, paths, strict=True):
             if score.status == "failed":
                 failed.setdefault((score.metric, score.reason), []).append(path)
