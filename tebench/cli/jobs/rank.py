@@ -21,7 +21,6 @@ from tebench.features.distinct import Distinct, distinct
 from tebench.features.sampling import Recipe
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import get
-from tebench.reporting import ranking_data
 from tebench.scoring import budget
 from tebench.scoring.engine import score_all
 from tebench.scoring.pool import fuse
@@ -148,6 +147,7 @@ def rank(
     """
     from tebench.evaluation.ranking import compared
     from tebench.reporting import ranking as report
+    from tebench.reporting import ranking_data
 
     names = [metric.name for metric, _ in metrics]
     setting = _setting(settings, options.draws, options.window, metrics)
@@ -235,6 +235,7 @@ class Read:
     def of(cls, task: Task, folders: dict[str, Path], grids: dict) -> Read:
         from tebench.encoders import catalogue
         from tebench.features import cache
+        from tebench.reporting import ranking_data
 
         rows = {name: distinct(folder) for name, folder in folders.items()}
         sample = cache.read(next(iter(folders.values())), verify=False).sample
@@ -268,6 +269,9 @@ def beforehand(task: Task, grids: dict) -> list[str]:
 
 def data_notes(task: Task, grids: dict) -> list[str]:
     """What is unusual about the data, a sentence a line, and which cases were left out and why."""
+    from tebench.encoders import catalogue
+    from tebench.reporting import ranking_data
+
     facts = task.facts
     lines = [f"Data: {facts['note']}."] if facts["note"] else []
     if facts["excluded"]:
@@ -275,8 +279,6 @@ def data_notes(task: Task, grids: dict) -> list[str]:
     if facts["left_out"]:
         lines.append(f"Left out as broken ({len(facts['left_out'])}):")
         lines += [f"  {case}: {'; '.join(problems)}" for case, problems in facts["left_out"].items()]
-    from tebench.encoders import catalogue
-
     specs = {name: catalogue.reading(name).spec for name in grids}
     return [*lines, *ranking_data.few_voxels(grids), *ranking_data.zero_as_background(task, specs)]
 
