@@ -100,6 +100,8 @@ def open_tasks(found: dict[str, Path], listed: dict, max_cases: int | None, cach
 
     for name, path in found.items():
         task = open_dataset(path, max_cases=max_cases, cache=cache)
+        if task.facts["note"]:
+            log.warning("data set %s: %s", path, task.facts["note"])
         catalogue.add(replace(task, name=name, title=listed[name]["title"]))
 
 
