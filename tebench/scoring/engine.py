@@ -6,17 +6,20 @@ moments form once.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import cast
 
-from tebench.base import storage
+from tebench.base import failures, storage
 from tebench.metrics.registry import load_plugins
 from tebench.runtime.workers import each
 from tebench.scoring import jackknife, score_file
-from tebench.scoring.compute import compute
+from tebench.scoring.compute import traced
 from tebench.scoring.request import Request, direct
 from tebench.scoring.score import Score
 from tebench.scoring.view import FeatureView
+
+log = logging.getLogger(__name__)
 
 
 def score_all(
@@ -47,7 +50,24 @@ def score_all(
         for pair in missing
     ]
     done = dict(each(_score_pair, jobs, workers, description, progress=progress, kept="finished scores are kept."))
-    return {pair: done.get(pair) or cast("list[Score]", known[pair]) for pair in folders}
+    scores = {pair: done.get(pair) or cast("list[Score]", known[pair]) for pair in folders}
+    _report(requests, scores, headers, kept, resampled)
+    return scores
+
+
+def _report(requests, scores, headers, kept, resampled) -> None:
+    """Log every way a metric failed once, with the number of pairs and the first one's traceback."""
+    failed: dict[tuple[str, str], list[Path]] = {}
+    for pair, found in scores.items():
+        paths = _paths(requests, *pair, headers[pair], kept, resampled)
+        for score, path in zip(found, paths, strict=True):
+            if score.status == "failed":
+                failed.setdefault((score.metric, score.reason), []).append(path)
+    for (metric, reason), paths in failed.items():
+        record = failures.read(failures.path_for(paths[0])) or {}
+        trace = str(record.get("traceback", ""))
+        text = f"\n{trace.rstrip()}" if trace.startswith("Traceback") else ""
+        log.warning("%s failed on %d of %d (task, encoder) pairs: %s%s", metric, len(paths), len(scores), reason, text)
 
 
 def _score_pair(job) -> tuple[tuple[str, str], list[Score]]:
@@ -68,8 +88,8 @@ def _score_pair(job) -> tuple[tuple[str, str], list[Score]]:
         return (task, encoder), cast("list[Score]", found)
     view = FeatureView(lambda: cache.read(folder, verify=False), task, kept=kept / task / encoder)
     for place in absent:
-        score = found[place] = compute(requests[place], task, encoder, header, view)
-        score_file.write(paths[place], score)
+        found[place], trace = traced(requests[place], task, encoder, header, view)
+        score_file.write(paths[place], found[place], trace)
     return (task, encoder), cast("list[Score]", found)
 
 
