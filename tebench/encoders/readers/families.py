@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tebench.base.errors import InputError
+from tebench.encoders import plugins
 from tebench.encoders.files.opened import Content
 from tebench.encoders.readers.statement import Statement
 from tebench.encoders.reading import Reading
@@ -210,6 +211,14 @@ FAMILIES: tuple[Family, ...] = (
                 _PLUGIN,
             ),
             (
+                "unetr",
+                "UNETR",
+                (r"vit\.patch_embedding\.", r"vit\.blocks\.0\.attn\."),
+                "its transformer of one resolution is not built here",
+                "MONAI, arXiv 2103.10504",
+                _PLUGIN,
+            ),
+            (
                 "dino3d",
                 "3DINO and other 3D DINOv2",
                 (r"(^|\.)cls_token$", r"(^|\.)blocks\.(\d+\.)?0\.attn\.qkv\.weight"),
@@ -223,14 +232,6 @@ FAMILIES: tuple[Family, ...] = (
                 (r"enc_block_0\.0\.conv1\.weight", r"(^|\.)stem\.weight"),
                 "its blocks are not built here",
                 "https://github.com/MIC-DKFZ/MedNeXt",
-                _PLUGIN,
-            ),
-            (
-                "unetr",
-                "UNETR",
-                (r"vit\.patch_embedding\.", r"vit\.blocks\.0\.attn\."),
-                "its transformer of one resolution is not built here",
-                "MONAI, arXiv 2103.10504",
                 _PLUGIN,
             ),
             (
@@ -270,8 +271,9 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
-def families() -> tuple[Family, ...]:
-    return FAMILIES
+def families() -> tuple:
+    """Readers of plug-ins first: what a user registers outranks what is built in."""
+    return (*plugins.readers(), *FAMILIES)
 
 
 def read(content: Content, name: str, stated: Statement, channels: int | None) -> Reading:

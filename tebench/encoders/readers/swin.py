@@ -18,9 +18,10 @@ from tebench.encoders.readers.statement import Statement
 from tebench.encoders.reading import Reading
 from tebench.encoders.states import dicts_of
 
-_KEY = re.compile(r"(?P<before>(?:.*?\.)?)(?:swinViT\.)?(?P<rest>(?:patch_embed|layers[1-4]c?)\..+)")
+_KEY = re.compile(r"(?P<before>(?:.*?\.)?)(?P<rest>(?:patch_embed|layers[1-4]c?)\..+)")
 _DAE = re.compile(r"^(layers[1-4])\.0\.0\.")
 _BLOCK = re.compile(r".*?layers([1-4])\.0\.blocks\.(\d+)\.attn\.relative_position_bias_table")
+_CONVOLUTIONS = ("encoder1.", "encoder2.", "encoder3.", "encoder4.", "encoder10.")
 _HEADS = ("controller", "organ_embedding", "text_to_vision", "precls_conv", "GAP")
 
 
@@ -31,7 +32,7 @@ def spelled(weights: dict[str, Stored]) -> dict[str, Stored]:
         match = _KEY.fullmatch(key)
         if match:
             rest = _DAE.sub(r"\1.0.", match["rest"].replace("mlp.fc", "mlp.linear"))
-            key = f"{match['before']}swinViT.{rest}"
+            key = f"{match['before'].removesuffix('swinViT.')}swinViT.{rest}"
         found[key] = value
     return found
 
@@ -63,7 +64,7 @@ def size_of(content: Content) -> dict | None:
             "depths": [sum(layer == number for number, _ in tables) for layer in (1, 2, 3, 4)],
             "num_heads": [tables[layer, 0][1] for layer in (1, 2, 3, 4)],
             "use_v2": any("swinViT.layers1c." in key for key in weights),
-            "full": f"{before}encoder10.layer.conv1.conv.weight" in weights,
+            "full": any(key.startswith(tuple(f"{before}{root}" for root in _CONVOLUTIONS)) for key in weights),
         }
     return None
 
