@@ -1,7 +1,8 @@
 """The encoder of STU-Net: residual stages of nnU-Net's kind with a strided 1x1x1 convolution as shortcut.
 
 Block: convolution (with the stage's stride), InstanceNorm, leaky ReLU .01, convolution, InstanceNorm; plus the
-shortcut; activation after the sum. Source: Huang et al. 2023, arXiv 2304.06716. Module names are those of the public weights.
+shortcut; activation after the sum. Source: Huang et al. 2023, arXiv 2304.06716. Module names are those of the public
+weights.
 """
 
 from __future__ import annotations

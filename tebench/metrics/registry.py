@@ -238,8 +238,8 @@ def load_plugins(files) -> None:
             raise InputError(f"plugins: {path} does not run: {error!r}.") from error
         if {*_METRICS, *plugins.registered()} == before:
             raise InputError(
-                f"plugins: {path} registers no metric. Decorate a function with @tebench.metric(...), or with @reader or "
-                "@encoder of tebench.encoders.plugins."
+                f"plugins: {path} registers no metric. Decorate a function with @tebench.metric(...), or with @reader "
+                "or @encoder of tebench.encoders.plugins."
             )
         _LOADED_FILES[path] = module.__name__
         log.info("plugin %s adds %s", path, ", ".join(sorted({*_METRICS, *plugins.registered()} - before)))

@@ -33,7 +33,9 @@ def nothing_registered(monkeypatch):
 
 def tiny(folder):
     stem, deep = torch.nn.Conv3d(1, 3, 3), torch.nn.Conv3d(3, 6, 3)
-    weights = {f"stem.{k}": v for k, v in stem.state_dict().items()} | {f"deep.{k}": v for k, v in deep.state_dict().items()}
+    weights = {f"stem.{k}": v for k, v in stem.state_dict().items()} | {
+        f"deep.{k}": v for k, v in deep.state_dict().items()
+    }
     torch.save({"state_dict": {f"module.{key}": value for key, value in weights.items()}}, folder / "mine.pt")
     return folder / "mine.pt", weights
 
@@ -83,12 +85,14 @@ def test_an_encoder_by_name(tmp_path):
 )
 def test_a_reader_that_breaks_the_contract_is_named(tmp_path, body, words):
     path, _ = tiny(tmp_path)
-    load_plugins([write(tmp_path, f'@reader("t", title="T", recognise=lambda names: True)\ndef read(weights, name):\n{body}\n')])
+    load_plugins(
+        [write(tmp_path, f'@reader("t", title="T", recognise=lambda names: True)\ndef read(weights, name):\n{body}\n')]
+    )
     with pytest.raises(InputError, match=words):
         checkpoints.describe(path)
 
 
 def test_a_file_that_registers_nothing_is_named(tmp_path):
-    with pytest.raises(InputError, match="registers no metric.*@reader or @encoder"):
+    with pytest.raises(InputError, match=r"registers no metric.*@reader or @encoder"):
         load_plugins([write(tmp_path, "")])
     assert json.loads(os.environ[plugins.VARIABLE]) == []

@@ -7,14 +7,20 @@ from checkpoint_files import shaken
 from torch import nn
 
 
-def plain_conv(features=(3, 6, 6), strides=((1, 1, 1), (2, 2, 2), (1, 2, 2)), kernels=((1, 3, 3), (3, 3, 3), (3, 3, 3))):
+def plain_conv(
+    features=(3, 6, 6), strides=((1, 1, 1), (2, 2, 2), (1, 2, 2)), kernels=((1, 3, 3), (3, 3, 3), (3, 3, 3))
+):
     """nnU-Net's plain encoder by its definition: stages of two convolutions, InstanceNorm, leaky ReLU."""
     stages, inside = [], 1
     for out, stride, kernel in zip(features, strides, kernels, strict=True):
         padding = [(size - 1) // 2 for size in kernel]
         layers = []
         for step in (stride, (1, 1, 1)):
-            layers += [nn.Conv3d(inside, out, kernel, step, padding), nn.InstanceNorm3d(out, affine=True), nn.LeakyReLU()]
+            layers += [
+                nn.Conv3d(inside, out, kernel, step, padding),
+                nn.InstanceNorm3d(out, affine=True),
+                nn.LeakyReLU(),
+            ]
             inside = out
         stages.append(nn.Sequential(*layers))
     return shaken(nn.ModuleList(stages), 0).eval()
@@ -55,7 +61,8 @@ def plans(old=False, **changes):
                 "n_stages": 3, "features_per_stage": [3, 6, 6], "conv_op": "torch.nn.modules.conv.Conv3d",
                 "kernel_sizes": kernels, "strides": steps, "n_conv_per_stage": [2, 2, 2],
                 "n_conv_per_stage_decoder": [2, 2], "conv_bias": True,
-                "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d", "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+                "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+                "norm_op_kwargs": {"eps": 1e-5, "affine": True},
                 "dropout_op": None, "dropout_op_kwargs": None, "nonlin": "torch.nn.LeakyReLU",
                 "nonlin_kwargs": {"inplace": True},
             },

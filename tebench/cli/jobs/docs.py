@@ -1,4 +1,4 @@
-"""job=docs: write the pages of metrics and of leakage from registered facts."""
+"""job=docs: write the pages of metrics, of leakage and of the zoo from registered facts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 from tebench.base import storage
 from tebench.base.errors import InputError
+from tebench.encoders.readers import families
 from tebench.reporting import metric_docs
 
 
 def run(config: dict) -> None:
-    """Write metrics.md and leakage.md into job.folder and say where they are."""
+    """Write metrics.md, leakage.md and zoo.md into job.folder and say where they are."""
     folder = config["job"]["folder"]
     if not isinstance(folder, str) or not folder:
         raise InputError(f"job.folder must be the path of a folder, got {folder!r}.")
@@ -19,6 +20,8 @@ def run(config: dict) -> None:
     storage.write_text(path, metric_docs.render(metrics))
     print(f"{path}: {len(metrics)} metrics")
     print(_leakage(Path(folder) / "leakage.md"))
+    storage.write_text(Path(folder) / "zoo.md", families.page())
+    print(f"{Path(folder) / 'zoo.md'}: {len(families.FAMILIES)} families")
 
 
 def _leakage(path: Path) -> Path:

@@ -69,7 +69,7 @@ class Kind:
 
 medicalnet_files = Kind(
     "3D ResNet, dilated", medicalnet, released.MEDICALNET,
-    "layers 3 and 4 are dilated, as in MedicalNet's own network; MONAI's ResNet has strides there, and the same weights",
+    "layers 3 and 4 are dilated, as in MedicalNet's own network; MONAI's ResNet has strides there, same weights",
 )  # fmt: skip
 genesis_files = Kind(
     "3D U-Net of Models Genesis", genesis, released.GENESIS,

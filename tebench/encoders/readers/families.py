@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tebench.base.errors import InputError
@@ -287,10 +287,11 @@ def read(content: Content, name: str, stated: Statement, channels: int | None) -
     from tebench.encoders.readers import monai_networks
 
     if stated.get("network") is not None:
-        return monai_networks.read(content, name, stated, channels=channels)
+        found = monai_networks.read(content, name, stated, channels=channels)
+        return replace(found, family="MONAI, described beside the file")
     for family in families():
         if family.recognise(content) is not None:
-            return family.read(content, name, stated, channels)
+            return replace(family.read(content, name, stated, channels), family=family.title)
     readable = ", ".join(family.title for family in families() if family.module)
     raise InputError(
         f"checkpoint {content.path} does not say which architecture it is. {held(content)} Read are {readable}; "
@@ -303,3 +304,35 @@ def read(content: Content, name: str, stated: Statement, channels: int | None) -
 def sidecars(path: Path) -> list[Path]:
     """Files of plain values that any family would read with this checkpoint."""
     return list(dict.fromkeys(file for family in families() for file in family.sidecars(path)))
+
+
+def page() -> str:
+    """docs/zoo.md: the table in words."""
+    lines = [
+        "# The zoo: which checkpoints are read as they are released",
+        "",
+        "Made by `python -m tebench job=docs` from the table that the readers use",
+        "(`tebench/encoders/readers/families.py`); do not edit. Put the files in a folder and run",
+        "`python -m tebench job=encoders encoders=[FOLDER]`: it says what was understood of each, what is unusual or",
+        "assumed, and what is refused. *Tried with*: the code whose features ours",
+        "equal on random weights of small width. What a file does not say can be stated beside it, see [own_data.md]"
+        "(own_data.md).",
+        "",
+        "| family | read | code and paper | weights | licence of the weights | tried with |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for family in FAMILIES:
+        if family.module:
+            cells = (family.title, family.reads, family.source, family.weights, family.licence, family.tried)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    lines += [
+        "",
+        "## Recognised, and not read",
+        "",
+        "| family | why | code | what to do |",
+        "| --- | --- | --- | --- |",
+    ]
+    for family in FAMILIES:
+        if not family.module:
+            lines.append(f"| {family.title} | {family.reads} | {family.source} | {family.then} |")
+    return "\n".join(lines) + "\n"

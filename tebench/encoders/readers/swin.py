@@ -97,8 +97,8 @@ class Variant:
             notes.append("only swinViT is in the file: the stages are its hidden states, without convolutions")
         where = f"checkpoint {content.path}: Swin UNETR of its weights' size"
         return monai_networks.describe(
-            content, name, "SwinUNETR" if full else "SwinViT", size, stated, where, stated.words(**known.words()), notes,
-            known.spec(size["in_channels"]), _choices(content),
+            content, name, "SwinUNETR" if full else "SwinViT", size, stated, where, stated.words(**known.words()),
+            notes, known.spec(size["in_channels"]), _choices(content),
         )  # fmt: skip
 
 
