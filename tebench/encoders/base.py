@@ -47,6 +47,11 @@ class EncoderFacts:
 
     images: ids of the packaged images that it was trained on, such as "deepmriprep:Template_05mm_bet"; empty where
     it was trained on none of them.
+    shape: architecture by a short name; encoders of one shape are ranked against each other in the within-shape tests.
+    "" where it is unknown: `architecture` stands for it.
+    family: encoders whose weights are relatives (one recipe at several doses, mixes of two encoders and both ends), by
+    a name that no other shape uses; tests move and leave out families as a whole. "": the encoder stands alone.
+    dose: share of its recipe's whole pre-training, 0 (random) to 1; None: unknown.
     """
 
     name: str
@@ -58,3 +63,16 @@ class EncoderFacts:
     source: str
     n_parameters: int
     images: tuple[str, ...] = ()
+    shape: str = ""
+    family: str = ""
+    dose: float | None = None
+
+    @property
+    def stratum(self) -> str:
+        """The shape, or the architecture in words where no short name is known."""
+        return self.shape or self.architecture
+
+    @property
+    def kin(self) -> str:
+        """The family, or the encoder's own name where it stands alone."""
+        return self.family or self.name

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tebench.assets import catalogue as assets
 from tebench.base import storage
 from tebench.base.errors import AssetError, unknown_name
-from tebench.encoders import checkpoints, plugins, published
+from tebench.encoders import checkpoints, plugins, published, twins
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.reading import Reading
 
@@ -35,6 +35,11 @@ class Shape:
     version: str
     spec: InputSpec
     stages: tuple[Stage, ...]
+
+    @property
+    def name(self) -> str:
+        """The short name, without the version."""
+        return self.version.split("/")[0]
 
 
 @dataclass(frozen=True)
@@ -90,19 +95,20 @@ _BET_DATA = "adult T1 head MRI; its paper: 7837 images of 191 OpenNeuro data set
 _NONE = "none (random initialisation)"
 
 
-def _facts(name: str, title: str, network: tuple[str, int], pretraining: str, data: str, licence: str, source: str):
-    return EncoderFacts(name, title, network[0], pretraining, data, licence, source, network[1])
-
-
-def _twin(name: str, title: str, network: tuple[str, int], shape: Shape, seed: int) -> Entry:
-    facts = _facts(name, title, network, _NONE, "none", "Apache-2.0", f"tebench, He-normal weights, seed {seed}")
+def _twin(name: str, title: str, network: tuple[str, int], shape: Shape, seed: int, family: str = "") -> Entry:
+    source = f"tebench, He-normal weights, seed {seed}"
+    facts = EncoderFacts(
+        name, title, network[0], _NONE, "none", "Apache-2.0", source, network[1], (), shape.name, family or name, 0.0
+    )
     return Entry(facts, shape, "random", seed=seed)
 
 
 def _packaged(name, title, network, pretraining, data, shape, asset, path, sha256) -> Entry:
     package = assets.PACKAGES[asset]
     source = f"{package.name} {package.version}, {path}"
-    facts = _facts(name, title, network, pretraining, data, package.licence, source)
+    facts = EncoderFacts(
+        name, title, network[0], pretraining, data, package.licence, source, network[1], (), shape.name, name, 1.0
+    )
     return Entry(facts, shape, "third_party", asset, path, sha256)
 
 
@@ -118,6 +124,9 @@ def _graded(trained: Entry, twin: Entry, percent: int) -> Entry:
         f"{known.source}; tebench, linear interpolation",
         known.n_parameters,
         known.images,
+        trained.shape.name,
+        known.family,
+        1 - percent / 100,
     )
     return Entry(facts, trained.shape, "graded", ends=(known.name, twin.facts.name), share=percent / 100)
 
@@ -156,7 +165,8 @@ _ENTRIES = (
         "deepbrain/models/graph.pb",
         "6be50752ff151808dc7f8059fef39852759de8502d831949b40e991502225a2a",
     ),
-    _twin("deepbet_random", "deepbet shape, random weights", _BET_NETWORK, _DEEPBET, 1),
+    # An end of the graded mixes, and so their relative.
+    _twin("deepbet_random", "deepbet shape, random weights", _BET_NETWORK, _DEEPBET, 1, family="deepbet"),
     _twin("deepbet_bbox_random", "deepbet shape, random weights, second draw", _BET_NETWORK, _DEEPBET, 2),
     _twin("deepbrain_random", "deepbrain shape, random weights", _BRAIN_NETWORK, _DEEPBRAIN, 3),
 )
@@ -214,6 +224,9 @@ def _other(name: str):
     """What a checkpoint says of itself, or the encoder of an entry point; None for the catalogue's own."""
     if name in ENTRIES:
         return None
+    base = twins.base_of(name)
+    if base is not None:
+        return twins.reading_of(name, reading(base))
     path = checkpoints.path_of(name)
     if path is not None:
         return checkpoints.describe(path, name if name in checkpoints.registered() else None)
@@ -236,6 +249,28 @@ def facts(name: str) -> EncoderFacts:
     return (_other(name) or entry(name)).facts
 
 
+def design(names) -> dict[str, tuple[str, str, float | None]]:
+    """Encoder -> (shape, family, dose), as tests within shapes and over families need them.
+
+    An encoder that is known by its rows only stands alone, in the shape "unknown".
+    """
+    found = {}
+    for name in names:
+        known = name in ENTRIES or name in plugins.names() or checkpoints.path_of(name) is not None
+        found[name] = _design_of(facts(name)) if known else ("unknown", name, None)
+    return found
+
+
+def _design_of(known: EncoderFacts) -> tuple[str, str, float | None]:
+    return known.stratum, known.kin, known.dose
+
+
+def declared(manifest_facts: dict) -> dict:
+    """Facts of a feature folder, with what the catalogue says today of the same encoder laid over them."""
+    known = ENTRIES.get(manifest_facts["name"])
+    return {**manifest_facts, **(asdict(known.facts) if known else {})}
+
+
 def spec(name: str) -> InputSpec:
     return (_other(name) or entry(name).shape).spec
 
@@ -246,6 +281,9 @@ def stages(name: str) -> tuple[Stage, ...]:
 
 def fingerprint(name: str) -> str:
     """Hash of the weights (file's sha256, seed and scheme, or both and the share) and of all that shapes features."""
+    base = twins.base_of(name)
+    if base is not None:
+        return twins.fingerprint(reading(base))
     other = _other(name)
     if other is not None:
         path = checkpoints.path_of(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench.features.sample import FeatureSet
+from tebench.features.sample import FeatureSet, Sample
 from tebench.scoring.compute import attempt
 from tebench.scoring.request import Request
 from tebench.scoring.score import Score, made
@@ -32,7 +32,8 @@ class _Stages(Mapping):
     """Stage matrices at some rows, cut when they are read."""
 
     def __init__(self, stages: Mapping, rows: np.ndarray):
-        self._stages, self._rows, self._cut = stages, rows, {}
+        self._stages, self._rows = stages, rows
+        self._cut: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._cut:
@@ -59,25 +60,44 @@ def at_rows(features: FeatureSet, rows: np.ndarray) -> FeatureSet:
     )
 
 
-def scores(folder: Path, task: str, encoder: str, header: dict, requests: list[Request]) -> list[Score]:
+def one_against_rest(features: FeatureSet, target: int) -> FeatureSet:
+    """The same rows with two labels: 1 for class `target`, 0 for every other voxel."""
+    from tebench.features.sampling import ARRAYS, assemble
+
+    sample = features.sample
+    arrays = {name: getattr(sample, name).copy() for name in ARRAYS}
+    arrays["labels"] = (sample.labels == target).astype(np.int16)
+    names = ("every other voxel", sample.classes[target])
+    recipe = {**sample.recipe, "one_against_rest": int(target)}
+    part = assemble(sample.task, names, sample.case_ids, arrays, recipe)
+    return FeatureSet(features.encoder, part, features.stages, features.facts, features.hash, features.probabilities)
+
+
+def scores(
+    folder: Path, task: str, encoder: str, header: dict, requests: list[Request], target: int | None = None
+) -> list[Score]:
     """One Score a request, with `resamples`: draws (R,) on all cases; left_out (R, G) without each group, or None.
 
-    The score is the mean over draws. A metric that averages over cases is computed once a case, which gives both;
-    the others are computed anew on the cases that are left, those whose cost grows faster than the voxels for the
-    first draw only: (1, G) then. seconds: over all draws, of all cases and of the groups together.
+    The score is the mean over draws. A metric that averages over cases is computed once a case that has foreground,
+    which gives both; the others are computed anew on the cases that are left, those whose cost grows faster than the
+    voxels for the first draw only: (1, G) then. seconds: over all draws, of all cases and of the groups together.
+    target: a class that is told from all others, None for all classes from each other.
     """
     from tebench.features import cache
     from tebench.features.joined import draws_of
 
     features = cache.read(folder, verify=False)
+    if target is not None:
+        features = one_against_rest(features, target)
     n_cases = len(features.sample.case_ids)
     groups = case_groups(n_cases)
-    records = [_Record(request, n_cases, groups) for request in requests]
+    labelled = _with_foreground(features.sample)
+    records = [_Record(request, labelled, groups) for request in requests]
     for draw, rows in enumerate(draws_of(features.sample)):
         case = features.sample.case[rows]
         views: list[tuple[tuple, np.ndarray]] = [(("all",), rows)]
         views += [(("without", i), rows[~np.isin(case, group)]) for i, group in enumerate(groups)]
-        views += [(("case", i), rows[case == i]) for i in range(n_cases)]
+        views += [(("case", i), rows[case == i]) for i in labelled]
         for key, chosen in views:
             takers = [record for record in records if record.wants(key, draw)]
             if takers:
@@ -87,11 +107,16 @@ def scores(folder: Path, task: str, encoder: str, header: dict, requests: list[R
     return [record.result(task, encoder, header) for record in records]
 
 
+def _with_foreground(sample: Sample) -> list[int]:
+    """Cases with a foreground row; of a scan without a lesion a metric within one case has nothing to tell apart."""
+    return np.unique(sample.case[sample.labels > 0]).tolist()
+
+
 class _Record:
     """What one request gives, draw by draw."""
 
-    def __init__(self, request: Request, n_cases: int, groups: list[np.ndarray]):
-        self.request, self.n_cases, self.groups = request, n_cases, groups
+    def __init__(self, request: Request, labelled: list[int], groups: list[np.ndarray]):
+        self.request, self.labelled, self.groups = request, labelled, groups
         self.values: dict[tuple, dict[int, float]] = {}
         self.status, self.reason, self.note, self.seconds = "ok", "", "", 0.0
 
@@ -115,6 +140,7 @@ class _Record:
         found = attempt(self.request, view, facts)
         self.seconds += found.seconds
         if found.status == "ok":
+            assert found.score is not None
             self.values.setdefault(key, {})[draw] = found.score
         elif key[0] == "without":
             self.note = f"no interval over cases: {found.reason}"
@@ -131,9 +157,13 @@ class _Record:
 
     def _arrays(self) -> tuple[list[float], list[list[float]] | None]:
         if self.request.metric.per_case:
-            cases = np.array([list(self.values["case", i].values()) for i in range(self.n_cases)])  # (cases, draws)
-            left = [np.delete(cases, group, axis=0).mean(axis=0) for group in self.groups]
-            return cases.mean(axis=0).tolist(), np.array(left).T.tolist() if left else None
+            cases = np.array([list(self.values["case", i].values()) for i in self.labelled])  # (cases, draws)
+            kept = [np.flatnonzero(~np.isin(self.labelled, group)) for group in self.groups]
+            if not all(len(others) for others in kept):
+                self.note = "no interval over cases: one group holds all cases with foreground"
+                kept = []
+            left = np.array([cases[others].mean(axis=0) for others in kept]).T.tolist() if kept else None
+            return cases.mean(axis=0).tolist(), left
         draws = list(self.values["all",].values())
         if not self.groups or self.note:
             return draws, None

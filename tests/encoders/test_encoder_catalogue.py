@@ -104,3 +104,31 @@ def test_the_catalogue_is_light_to_import():
     script = "import sys, tebench.encoders.catalogue as c; c.facts('deepbet'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_shape_and_family_of_every_encoder():
+    entries = {name: catalogue.entry(name) for name in catalogue.names()}
+    design = catalogue.design(entries)
+    assert all(
+        design[name] == (entry.shape.name, entry.facts.family, entry.facts.dose) for name, entry in entries.items()
+    )
+    shapes = {}
+    for shape, family, _ in design.values():
+        shapes.setdefault(family, set()).add(shape)
+    assert all(family and len(found) == 1 for family, found in shapes.items())  # families are nested in shapes
+    # What weights are made from is a relative, and only that.
+    for entry in entries.values():
+        for end in entry.ends:
+            assert not end or design[end][1] == entry.facts.family
+    assert design["ssl_mae"][1] == design["ssl_mae_short"][1] != design["ssl_genesis"][1]
+    assert design["deepbet"][1] != design["deepbet_bbox"][1] != design["deepbet_bbox_random"][1]
+    assert catalogue.design(["elsewhere"]) == {"elsewhere": ("unknown", "elsewhere", None)}
+
+
+def test_dose_is_the_share_of_the_whole_pretraining():
+    dose = {name: catalogue.facts(name).dose for name in catalogue.names()}
+    assert dose["deepbet"] == dose["ssl_mae"] == 1 and dose["deepbet_random"] == 0
+    assert (dose["deepbet_graded_25"], dose["deepbet_graded_75"]) == (0.75, 0.25)
+    assert dose["ssl_simclr_short"] == pytest.approx(83 / 500)
+    assert catalogue.declared({"name": "deepbet", "dose": None})["dose"] == 1
+    assert catalogue.declared({"name": "mine", "dose": None}) == {"name": "mine", "dose": None}

@@ -66,13 +66,13 @@ def write(folder: Path, encoders: int, tasks: int, metrics=METRICS) -> dict[tupl
                 "device": "cpu", "input": {"patch": [96, 96, 96]},
             }  # fmt: skip
             place = found[task, encoder] = cache.folder_for(folder / "features", parts)
-            _put(place / cache.MANIFEST, {**manifest, "checksum": storage.hash_json(manifest)})
+            _put(place / cache.MANIFEST, storage.seal(manifest))
             header = cache.header_of(manifest)
             for request in asked:
                 value = float(dice[task, encoder] + rng.normal(0, 0.05))
                 score = made(request, task, encoder, header, score=value, seconds=1.0, peak_mb=100.0).content()
                 path = path_of(folder_of(folder), request, task, encoder, header)
-                _put(path, {"content": score, "checksum": storage.hash_json(score)})
+                _put(path, storage.seal(score))
     return found
 
 

@@ -98,15 +98,15 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_signed_json_is_read_back_or_refused(tmp_path):
+def test_sealed_json_is_read_back_or_refused(tmp_path):
     path = tmp_path / "x.json"
-    storage.write_signed(path, {"a": 0.125, "b": [1, "x"]})
-    assert storage.read_signed(path) == {"a": 0.125, "b": [1, "x"]}
+    storage.write_sealed(path, {"a": 0.125, "b": [1, "x"]})
+    assert storage.read_sealed(path) == {"a": 0.125, "b": [1, "x"]}
     text = path.read_text()
     for other in (text.replace("0.125", "0.126"), text.replace("1,", "2,"), json.dumps({"a": 1}), "[]", "7"):
         path.write_text(other)
         with pytest.raises(CacheError, match=r"x\.json was altered after it was written, or carries no checksum"):
-            storage.read_signed(path)
+            storage.read_sealed(path)
 
 
 def test_an_altered_check_of_a_data_set_is_made_again(tmp_path, caplog):
@@ -142,7 +142,7 @@ def test_altered_scores_of_a_ranking_are_computed_again(tmp_path, caplog):
 
 def test_an_altered_plan_of_a_ranking_is_made_again(tmp_path, caplog):
     path = tmp_path / "plan-x.json"
-    storage.write_signed(path, {"cases": 3, "share": 0.5, "full": 60.0})
+    storage.write_sealed(path, {"cases": 3, "share": 0.5, "full": 60.0})
     assert rank._plan(path)["cases"] == 3
     path.write_text(path.read_text().replace("3", "4", 1))
     assert rank._plan(path) is None and "plan-x.json was altered" in caplog.text

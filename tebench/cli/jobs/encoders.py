@@ -6,22 +6,40 @@ import csv
 import html
 import io
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tebench.base import storage
 from tebench.base.errors import InputError
+from tebench.benchmark.options import option
+from tebench.benchmark.settings import Benchmark, Settings
 from tebench.encoders import catalogue, checkpoints
 
 AXES = "xyz"
 COLUMNS = (
-    "encoder", "family", "architecture", "parameters", "stages", "channels", "spacing mm", "normalisation", "patch",
-    "axes", "pre-training",
+    "encoder", "format", "architecture", "parameters", "stages", "channels", "spacing mm", "normalisation", "patch",
+    "axes", "shape", "family", "pre-training",
 )  # fmt: skip
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Print what was understood of each encoder or checkpoint: architecture, stages, input.
+
+    tebench encoders benchmark=starter
+    tebench encoders encoders=my_checkpoints          a folder, a file, names, or a list of these
+    """
+
+    READS: ClassVar = ("benchmark", "encoders")
+
+    folder: str | None = option(None, "folder: write encoders.csv and encoders.html, one row an encoder or file")
+    records: str | None = option(None, "folder: write the provenance record of every encoder of the catalogue, as JSON")
+
+
+def run(settings: Settings, options: Options) -> None:
     """Print one row an encoder, then what is unusual; exit with 1 when a file is refused."""
-    items = config["encoders"] or _pool(config["benchmark"])
+    items = settings.encoders or _pool(settings.benchmark)
     rows, notes, refused, inventory = [], [], [], []
     for name in catalogue.choose(items):
         try:
@@ -45,12 +63,12 @@ def run(config: dict) -> None:
         print("\nFiles")
         for name, path in files.items():
             print(f"  {name}: {path}")
-    if config.get("job", {}).get("records"):
+    if options.records:
         print("\nRecords")
-        for path in write_records([r["encoder"] for r in rows], Path(config["job"]["records"]).expanduser()):
+        for path in write_records([r["encoder"] for r in rows], Path(options.records).expanduser()):
             print(f"  {path}")
-    if config.get("job", {}).get("folder"):
-        folder = Path(config["job"]["folder"]).expanduser()
+    if options.folder:
+        folder = Path(options.folder).expanduser()
         storage.write_text(folder / "encoders.csv", as_csv(inventory))
         storage.write_text(folder / "encoders.html", as_html(inventory))
         print(f"\nInventory\n  {folder / 'encoders.csv'}\n  {folder / 'encoders.html'}")
@@ -110,16 +128,16 @@ def write_records(names: list[str], folder: Path) -> list[Path]:
     return written
 
 
-def _pool(benchmark: dict) -> list[str]:
+def _pool(benchmark: Benchmark) -> list[str]:
     """The benchmark's encoders; of one that ships none, those whose checkpoints are there."""
-    if not benchmark.get("datasets"):
-        return catalogue.names(benchmark["pool"])
+    if not benchmark.datasets:
+        return catalogue.names(benchmark.pool)
     from tebench.benchmark import local_files
 
-    found = local_files.find_encoders(benchmark["encoders"], benchmark["checkpoints"])
+    found = local_files.find_encoders(benchmark.encoders, benchmark.checkpoints)
     if not found:
-        listing = "\n".join(local_files.missing(benchmark, benchmark["encoders"], [], set(), set()))
-        raise InputError(f"no checkpoint of benchmark {benchmark['name']} is there. Missing:\n{listing}")
+        listing = "\n".join(local_files.missing(benchmark, benchmark.encoders, [], set(), set()))
+        raise InputError(f"no checkpoint of benchmark {benchmark.name} is there. Missing:\n{listing}")
     local_files.register(found)
     return list(found)
 
@@ -140,8 +158,10 @@ def row(reading) -> dict:
         "normalisation": spec.normalisation,
         "patch": _by(spec.patch),
         "axes": "".join(AXES[axis] for axis in reading.axes),
+        "shape": facts.shape,
+        "family": facts.kin,
         "pre-training": facts.pretraining,
-        "family": reading.family or "catalogue",
+        "format": reading.family or "catalogue",
     }
 
 
