@@ -315,3 +315,46 @@ def test_never_a_silent_half_load(tmp_path, prefix, wrapper, ema, head, drop, ex
     assert (f"not read: {head + (extra and bool(missing))} of" in notes) == bool(head or extra)
     assert ("another copy" in notes) == (ema and not missing)
     assert ("an incomplete copy" in notes) == bool(missing)
+
+
+@torch.no_grad()
+def test_stu_net_takes_its_ct_scheme_from_the_plan_beside(tmp_path):
+    """Against residual blocks by their definition; the plan of nnU-Net v1 is a pickle, read as data."""
+    import pickle
+    from collections import OrderedDict
+
+    import numpy as np
+
+    torch.manual_seed(0)
+    widths, weights, maps = (3, 4, 5), {}, []
+    x = patch(16, 16, 32)
+    h = x.permute(0, 1, 4, 3, 2)
+    inside = 1
+    for k, out in enumerate(widths):
+        stride = 2 if k else 1
+        w = {"conv1": torch.randn(out, inside, 3, 3, 3) / 5, "conv2": torch.randn(out, out, 3, 3, 3) / 5,
+             "conv3": torch.randn(out, inside, 1, 1, 1)}  # fmt: skip
+        w = {f"{key}.weight": value for key, value in w.items()} | {f"{key}.bias": torch.randn(out) for key in w}
+        w |= {f"norm{n}.{leaf}": torch.randn(out) for n in (1, 2) for leaf in ("weight", "bias")}
+        weights |= {f"conv_blocks_context.{k}.0.{key}": value for key, value in w.items()}
+
+        def norm(v, n, w=w):
+            return nn.functional.instance_norm(v, weight=w[f"norm{n}.weight"], bias=w[f"norm{n}.bias"])
+
+        conv = nn.functional.conv3d
+        y = nn.functional.leaky_relu(norm(conv(h, w["conv1.weight"], w["conv1.bias"], stride, 1), 1), 0.01)
+        y = norm(conv(y, w["conv2.weight"], w["conv2.bias"], 1, 1), 2) + conv(
+            h, w["conv3.weight"], w["conv3.bias"], stride
+        )
+        h, inside = nn.functional.leaky_relu(y, 0.01), out
+        maps.append(h.permute(0, 1, 4, 3, 2))
+    path = put(tmp_path, {"epoch": 1, "state_dict": weights, "plot_stuff": ([], [np.float64(1)])}, "base_ep4k.model")
+    with pytest.raises(InputError, match=r"clips CT values.*base_ep4k\.model\.pkl"):
+        describe(path)
+    record = {"percentile_99_5": np.float64(300), "percentile_00_5": np.float32(-900), "mean": 10.5, "sd": 60.0}
+    plan = {"plans": {"dataset_properties": {"intensityproperties": OrderedDict({0: OrderedDict(record)})},
+                      "plans_per_stage": {0: {"current_spacing": np.array([1.5, 1.5, 1.5])}}}}  # fmt: skip
+    (tmp_path / "base_ep4k.model.pkl").write_bytes(pickle.dumps(plan))
+    reading = describe(path)
+    assert reading.spec.normalisation == "ct(-900,300,10.5,60)" and reading.axes == (2, 1, 0)
+    close(reading.build()(x), maps)

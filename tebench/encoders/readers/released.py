@@ -89,5 +89,5 @@ GENESIS = Released(
 )  # fmt: skip
 STUNET = Released(
     "STU-Net", "supervised: TotalSegmentator, 104 classes", "1,204 CT volumes (TotalSegmentator)", "Apache-2.0 (code)",
-    "zscore_image", (1.5, 1.5, 1.5), (128, 128, 128), "uni-medical/STU-Net, arXiv 2304.06716",
+    "none", (1.5, 1.5, 1.5), (128, 128, 128), "uni-medical/STU-Net, arXiv 2304.06716",
 )  # fmt: skip
