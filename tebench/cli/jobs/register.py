@@ -21,7 +21,7 @@ def run(config: dict) -> None:
         if found["wrong"]:
             sys.exit(1)
         return
-    print(register(config, folder))
+    print(outcome(config, folder) if config["job"]["outcome"] else register(config, folder))
 
 
 def check(folder: Path) -> dict[str, list[str]]:
@@ -43,6 +43,31 @@ def check(folder: Path) -> dict[str, list[str]]:
                 f"{', '.join(registration.pairs)}, registered {registration.date}"
             )
     return found
+
+
+def outcome(config: dict, folder: Path) -> str:
+    """Every registration beside the ground truth that has come since: one table each."""
+    from tebench.benchmark.spec import resolve
+    from tebench.encoders import catalogue as encoders
+    from tebench.evaluation import groundtruth
+    from tebench.research.registration import outcome as judged
+    from tebench.research.registration import record
+    from tebench.tasks import catalogue as tasks
+
+    world, found = resolve(config), []
+    for path in record.paths(folder / "registrations"):
+        registration = record.read(path)
+        source = folder / "ground_truth" / registration.ground_truth
+        there = [name for name in registration.pairs if name in groundtruth.protocols(source)]
+        truths = {name: groundtruth.read(source, protocol=name) for name in there}
+        pools = {world.pool: list(world.encoders), **encoders.pools()}
+        covered = {task for rows in registration.pairs.values() for task in rows}
+        table = judged.results(
+            registration, truths, pools, {task: tasks.load(task).n_foreground for task in covered}, seed=world.seed
+        )  # fmt: skip
+        shown = table.to_string(index=False, float_format="{:.3f}".format) if len(table) else "no ground truth yet"
+        found.append(f"{registration.name}, registered {registration.date}; {registration.endpoint}\n{shown}")
+    return "\n\n".join(found) or f"{folder / 'registrations'} holds no registration"
 
 
 def register(config: dict, folder: Path) -> str:
