@@ -1,7 +1,8 @@
 """tebench: transferability estimation for 3D medical image segmentation.
 
-The public API, stable: `metric` (register one), `metrics` (names and facts), `score` (one pooled
-feature matrix), `load_features` (a feature-cache folder). Importing has no effect and is fast.
+The public API, stable: `metric` (register one), `Interval` (bounds of its parameters), `list_metrics` (names and
+facts), `score` (one pooled feature matrix), `load_features` (a feature-cache folder). Importing has no effect and is
+fast.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tebench.base.version import __version__
+from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import metric
 
-__all__ = ["__version__", "load_features", "metric", "metrics", "score"]
+__all__ = ["Interval", "__version__", "list_metrics", "load_features", "metric", "metrics", "score"]
 
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -20,11 +22,11 @@ if not (_CHECKOUT / "tebench" / "conf").exists() and (_CHECKOUT / "pyproject.tom
     __path__.append(str(_CHECKOUT))
 
 
-def metrics() -> dict:
+def list_metrics() -> dict:
     """Every registered metric, by name, with its facts.
 
     >>> import tebench
-    >>> tebench.metrics()["hscore"].direction
+    >>> tebench.list_metrics()["hscore"].direction
     'up'
     """
     from tebench.metrics.registry import load
@@ -32,20 +34,28 @@ def metrics() -> dict:
     return load()
 
 
+def metrics() -> dict:
+    """`list_metrics` under its name of version 0.1; it goes with version 0.3."""
+    import warnings
+
+    warnings.warn("tebench.metrics() is tebench.list_metrics() now.", DeprecationWarning, stacklevel=2)
+    return list_metrics()
+
+
 def score(
     name: str, features, labels, *, cases=None, patches=None, roles=None, probabilities=None, **parameters
 ) -> float:
     """Score one pooled feature matrix with one metric.
 
-    name: a metric of `tebench.metrics()` that reads features (not a static or pool-level one).
+    name: a metric of `tebench.list_metrics()` that reads features (not a static or pool-level one).
     features: (N, D) array of finite floats, one row a voxel.   labels: (N,) integers or booleans.
     cases: (N,) case of each row, for metrics that compare cases (`ccfv`, `knn`, `linear_probe`).
     patches: (P, V) row indices, anchor first, padded with -1, for `lbtc`.
     roles: (N,) "foreground", "background", "global", "anchor" or "member", for `boundary_flow`.
     probabilities: (N, S) source-head probabilities, for `leep`, `nce`.
-    parameters: the metric's own, as in `tebench.metrics()[name].parameters`.
+    parameters: the metric's own, as in `tebench.list_metrics()[name].parameters`.
 
-    Returns a finite float; `tebench.metrics()[name].direction` says whether higher or lower is better.
+    Returns a finite float; `tebench.list_metrics()[name].direction` says whether higher or lower is better.
     Raises InputError for bad input, NotApplicable where the metric has no value.
 
     >>> import numpy, tebench

@@ -58,7 +58,8 @@ def kind(error: BaseException) -> str:
     ...     kind(error), kind(KeyError("x"))
     ('OSError', 'KeyError')
     """
-    name, cause = type(error).__name__, error
+    name = type(error).__name__
+    cause: BaseException | None = error
     while transient(error) and cause is not None:
         name, cause = type(cause).__name__, cause.__cause__
     return name
@@ -75,12 +76,16 @@ def record(path: Path, cell: dict, error: BaseException | str, *, again: bool | 
 
     A disk that refuses the record (it may be why the cell failed) is logged; the failure itself is the caller's to say.
     """
-    raised = isinstance(error, BaseException)
+    if isinstance(error, BaseException):
+        again = transient(error) if again is None else again
+        text, whole = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
+    else:
+        text, whole = error.strip().splitlines()[-1], error
     content = {
         "cell": cell,
-        "error": f"{type(error).__name__}: {error}" if raised else error.strip().splitlines()[-1],
-        "traceback": "".join(traceback.format_exception(error)) if raised else error,
-        "transient": transient(error) if again is None and raised else bool(again),
+        "error": text,
+        "traceback": whole,
+        "transient": bool(again),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -9,8 +9,8 @@ from dataclasses import replace
 from tebench.base.errors import InputError
 from tebench.benchmark.extraction import feature_folders
 from tebench.benchmark.spec import World
-from tebench.evaluation.pools import Pool
 from tebench.metrics.registry import get
+from tebench.scoring.decoder_draws import averaged, reads_decoder
 from tebench.scoring.engine import score_all
 from tebench.scoring.pool import pooled
 from tebench.scoring.request import Request, with_parts
@@ -25,9 +25,17 @@ Pair = tuple[str, str]  # task, encoder
 def score_world(world: World, requests: list[Request], truth, plugins=(), preset: dict | None = None) -> list[Score]:
     """Scores of all requested metrics over the world's tasks and encoders; what is on disk is not computed again.
 
+    Those that read decoder stages are means over the world's `decoder_draws` random decoders, whose seeds follow the
+    world's; each draw beyond the first reads every encoder once more.
     truth: ground-truth frame, for metrics that read that of other tasks.   preset: see `tebench.metrics.presets`.
     """
-    return over_pool(world, requests, direct_scores(world, requests, plugins, preset), truth, preset)
+    random = [request for request in requests if reads_decoder(request, preset)]
+    draws = []
+    for draw in range(world.decoder_draws if random else 1):
+        own = replace(world, decoder_seed=world.seed + draw)
+        asked = random if draw else requests
+        draws.append(over_pool(own, asked, direct_scores(own, asked, plugins, preset), truth, preset))
+    return averaged(draws)
 
 
 def direct_scores(
@@ -44,6 +52,8 @@ def over_pool(
     world: World, requests: list[Request], found: Mapping[Pair, Iterable[Score]], truth, preset: dict | None = None
 ) -> list[Score]:
     """The requested Scores from those at hand: pool-level ones are added, parts that nobody asked for are left out."""
+    from tebench.evaluation.pools import Pool
+
     everything, chosen, encoders = with_parts(requests, preset), [], list(world.encoders)
     # Fewer than three encoders are no pool: job=collect lists their scores, nothing ranks them.
     pool = Pool(world.pool, world.encoders).id if len(encoders) > 2 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -75,7 +76,7 @@ class FeatureSet:
 
     encoder: str
     sample: Sample
-    stages: dict[str, np.ndarray]
+    stages: Mapping[str, np.ndarray]
     facts: dict
     hash: str
     probabilities: np.ndarray | None = None

@@ -37,7 +37,8 @@ class Forest:
         ends meet finds the maximum. Infinite between different trees.
         """
         first, second = ends.unbind(1)
-        longest = torch.zeros(len(first), dtype=self.costs[0].dtype, device=first.device) if self.costs else None
+        dtype = self.costs[0].dtype if self.costs else None
+        longest = torch.zeros(len(first), dtype=dtype, device=first.device)
         for join, cost in zip(self.joins, self.costs, strict=True):
             apart = first != second
             climbed = torch.maximum(cost.take(first), cost.take(second))

@@ -61,8 +61,7 @@ def emst_min(points_a, points_b, scale_a: float = 1.0, scale_b: float = 1.0, *, 
     views[1] = views[1].to(views[0].device)
     with full_precision():
         edges = torch.cat([spanning_tree(view, certified)[0] for view in views])
-        lengths = [pair_lengths(view, edges) / scale for view, scale in zip(views, (scale_a, scale_b), strict=True)]
-    lengths = torch.minimum(*lengths)
+        lengths = torch.minimum(pair_lengths(views[0], edges) / scale_a, pair_lengths(views[1], edges) / scale_b)
     chosen = forest_of_edges(edges, lengths, len(views[0])).chosen
     return give_back(points_a, *in_order(edges[chosen], lengths[chosen]))
 
@@ -74,14 +73,16 @@ def pair_lengths(points: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
 
 
 def _labels(labels, count: int, device) -> torch.Tensor:
-    marks = labels if isinstance(labels, torch.Tensor) else np.asarray(labels)
-    real = (
-        not (marks.is_floating_point() or marks.is_complex())
-        if isinstance(labels, torch.Tensor)
-        else marks.dtype.kind in "iub"
-    )
-    if tuple(marks.shape) != (count,) or not real:
+    marks: torch.Tensor | np.ndarray
+    codes: torch.Tensor | np.ndarray
+    if isinstance(labels, torch.Tensor):
+        marks, whole, codes = labels, not (labels.is_floating_point() or labels.is_complex()), labels
+    else:
+        marks = array = np.asarray(labels)
+        whole = array.dtype.kind in "iub"
+        codes = array.astype(np.int64) if whole else array
+    if tuple(marks.shape) != (count,) or not whole:
         raise InputError(
             f"labels must be integers or booleans of shape ({count},); got {marks.dtype} of shape {tuple(marks.shape)}."
         )
-    return torch.as_tensor(marks if isinstance(labels, torch.Tensor) else marks.astype(np.int64), device=device).long()
+    return torch.as_tensor(codes, device=device).long()

@@ -50,9 +50,9 @@ def dense_tree(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
         count = len(weights)
         pairs = torch.triu_indices(count, count, 1, device=weights.device).T
-        lengths = weights[pairs[:, 0], pairs[:, 1]].double()
-        chosen = forest_of_edges(pairs, lengths - lengths.min(), count).chosen
-        return pairs[chosen], lengths[chosen]
+        found = weights[pairs[:, 0], pairs[:, 1]].double()
+        chosen = forest_of_edges(pairs, found - found.min(), count).chosen
+        return pairs[chosen], found[chosen]
     matrix = weights.numpy()
     count = len(matrix)
     best = matrix[0].astype(np.float64)

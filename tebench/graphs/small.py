@@ -137,8 +137,9 @@ def _equal_points(points: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
 def _equal_rows(rows: torch.Tensor, some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Whether row some[k] equals row others[k]."""
     if on_cpu(rows.device) and rows.shape[1] > 64 and rows.dtype == torch.float64:  # two thirds of the time
-        array, some, others = rows.numpy(), some.numpy(), others.numpy()
-        return torch.from_numpy((array.take(some, 0, mode="clip") == array.take(others, 0, mode="clip")).all(1))
+        array = rows.numpy()
+        pair = (array.take(places.numpy(), 0, mode="clip") for places in (some, others))
+        return torch.from_numpy((next(pair) == next(pair)).all(1))
     return rows.index_select(0, some).sub_(rows.index_select(0, others)).abs_().amax(1) == 0
 
 

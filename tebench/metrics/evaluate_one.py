@@ -163,7 +163,7 @@ def evaluate(
 _POLICY = re.compile(r"(encoder|decoder)(?:\[(-?\d+)?(:)?(-?\d+)?\])?")
 
 
-def check_policy(policy) -> re.Match:
+def check_policy(policy) -> re.Match | None:
     """The parsed stage policy, or an error that says how one is written."""
     match = _POLICY.fullmatch(policy.replace(" ", "")) if isinstance(policy, str) else None
     if not match and policy not in ("all", "joint"):
@@ -185,6 +185,7 @@ def select_stages(policy: str, names) -> list[str]:
         select_stages("encoder", names)  # there must be one
         return ["joint"]
     match = check_policy(policy)
+    assert match is not None  # "all" has returned
     kind, first, colon, last = match.groups()
     of_kind = [name for name in names if name.split(".")[0] == kind]
     if not of_kind:

@@ -159,8 +159,9 @@ def metric(
             raise InputError(f"{where}: range must be (low, high) with low < high, got {range!r}.")
         if bool(parts) != (reads == "parts"):
             raise InputError(f"{where}: parts are given exactly when reads='parts'.")
-        if name in _METRICS:
-            raise InputError(f"{where}: the name is taken by {_METRICS[name].source}. Choose another name.")
+        taken = _METRICS.get(name)
+        if taken and not _same_place(taken.function, function):
+            raise InputError(f"{where}: the name is taken by {taken.source}. Choose another name.")
         _METRICS[name] = Metric(
             name=name,
             title=title,
@@ -186,6 +187,15 @@ def metric(
         return function
 
     return register
+
+
+def _same_place(old: Callable, new: Callable) -> bool:
+    """Whether `new` is `old` defined again, as by a notebook cell or a module that runs once more: it replaces it."""
+    if (old.__module__, old.__qualname__) != (new.__module__, new.__qualname__):
+        return False
+    files = {old.__code__.co_filename, new.__code__.co_filename}
+    # Every run of a notebook cell has a file name of its own, such as <ipython-input-3-...> or /tmp/ipykernel_7/1.py.
+    return len(files) == 1 or old.__module__ == "__main__"
 
 
 _STATE = {"built_in": False}
@@ -228,6 +238,8 @@ def load_plugins(files) -> None:
         if not path.is_file():
             raise InputError(f"plugins: {path} does not exist. Give the path of a Python file that registers a metric.")
         spec = importlib.util.spec_from_file_location(f"tebench_plugin_{path.stem}", path)
+        if spec is None or spec.loader is None:
+            raise InputError(f"plugins: {path} is no Python file; its name must end in .py.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         before = set(_METRICS)
@@ -241,6 +253,11 @@ def load_plugins(files) -> None:
             raise InputError(f"plugins: {path} registers no metric. Decorate a function with @tebench.metric(...).")
         _LOADED_FILES[path] = module.__name__
         log.info("plugin %s adds %s", path, ", ".join(sorted(set(_METRICS) - before)))
+
+
+def plugins_loaded() -> bool:
+    """Whether a file of the user's was executed in this process."""
+    return bool(_LOADED_FILES)
 
 
 def get(name: str) -> Metric:

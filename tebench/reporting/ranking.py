@@ -82,10 +82,10 @@ def choose(ranked, names: list[str], chosen: bool, evidence: list, n_encoders: i
     by_name = {item.metric: item for item in evidence}
     if chosen:
         main = names[0]
-        why = "first of job.metrics; the leaderboard has no row that says how well it ranks."
+        why = "first of metric=; the leaderboard has no row that says how well it ranks."
         if main in by_name:
             place = list(by_name).index(main) + 1
-            why = f"first of job.metrics, number {place} of {len(evidence)} by evidence: {_numbers(by_name[main])}."
+            why = f"first of metric=, number {place} of {len(evidence)} by evidence: {_numbers(by_name[main])}."
     else:
         order = list(dict.fromkeys([*(name for name in by_name if name in names), *names]))
         most = max(applies[name] for name in order)

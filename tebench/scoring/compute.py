@@ -31,7 +31,8 @@ class Outcome:
 def attempt(request: Request, view: FeatureView, facts: dict) -> Outcome:
     """The metric on the view; what goes wrong inside it becomes status and reason."""
     begin = time.perf_counter()
-    status, reason, score, components = "ok", "", None, {}
+    status, reason, score = "ok", "", None
+    components: dict = {}
     try:
         score, components = view.value(request, facts)
     except NotApplicable as error:

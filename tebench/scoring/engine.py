@@ -7,6 +7,7 @@ moments form once.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from tebench.metrics.registry import load_plugins
 from tebench.runtime.workers import each
@@ -35,7 +36,7 @@ def score_all(
     missing = [pair for pair, found in known.items() if any(score is None for score in found)]
     jobs = [(pair, folders[pair], headers[pair], kept, spelled, tuple(plugins), retry, resampled) for pair in missing]
     done = dict(each(_score_pair, jobs, workers, description, progress=progress, kept="finished scores are kept."))
-    return {pair: done.get(pair) or known[pair] for pair in folders}
+    return {pair: done.get(pair) or cast("list[Score]", known[pair]) for pair in folders}
 
 
 def _score_pair(job) -> tuple[tuple[str, str], list[Score]]:
@@ -53,12 +54,12 @@ def _score_pair(job) -> tuple[tuple[str, str], list[Score]]:
         for place, score in zip(absent, new, strict=True):
             score_file.write(paths[place], score)
             found[place] = score
-        return (task, encoder), found
+        return (task, encoder), cast("list[Score]", found)
     view = FeatureView(lambda: cache.read(folder, verify=False), task, kept=kept / task / encoder)
     for place in absent:
-        found[place] = compute(requests[place], task, encoder, header, view)
-        score_file.write(paths[place], found[place])
-    return (task, encoder), found
+        score = found[place] = compute(requests[place], task, encoder, header, view)
+        score_file.write(paths[place], score)
+    return (task, encoder), cast("list[Score]", found)
 
 
 def _paths(requests, task, encoder, header, kept, resampled) -> list[Path]:

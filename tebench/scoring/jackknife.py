@@ -32,7 +32,8 @@ class _Stages(Mapping):
     """Stage matrices at some rows, cut when they are read."""
 
     def __init__(self, stages: Mapping, rows: np.ndarray):
-        self._stages, self._rows, self._cut = stages, rows, {}
+        self._stages, self._rows = stages, rows
+        self._cut: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._cut:
@@ -121,6 +122,7 @@ class _Record:
         found = attempt(self.request, view, facts)
         self.seconds += found.seconds
         if found.status == "ok":
+            assert found.score is not None
             self.values.setdefault(key, {})[draw] = found.score
         elif key[0] == "without":
             self.note = f"no interval over cases: {found.reason}"

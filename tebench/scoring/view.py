@@ -24,7 +24,7 @@ class FeatureView:
         self.stages = WithJoint(self.features.stages)
         self.task = task
         self._kept = kept
-        self._moments = {}
+        self._moments: dict = {}
 
     def value(self, request, facts: dict) -> tuple[float, dict[str, float]]:
         """(score, value per stage) of a `Request`: the plain mean over the stages of its policy."""

@@ -50,7 +50,7 @@ def run(root, *more):
 
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        rank.run(config(root, *more))
+        rank.run(*config(root, *more))
     return out.getvalue()
 
 
@@ -108,7 +108,7 @@ def test_own_metrics_and_two_encoders(own):
     root, _ = own
     text = run(root, "job.draws=1", "job.metrics=[gbc,rtd_lite]", "max_cases=1", f"encoders=[{root / 'zoo' / 'first'},"
                f"{root / 'zoo' / 'third'}]")  # fmt: skip
-    assert "Ranked by GBC: first of job.metrics" in text and "1 of 1 cases" in text
+    assert "Ranked by GBC: first of metric=" in text and "1 of 1 cases" in text
     assert "Nothing can be told apart with 1 case" in text and "Agreement between metrics" not in text
 
 
@@ -184,7 +184,7 @@ def test_ignored_voxels_are_in_no_sample_of_a_ranking(own, tmp_path):
     [
         (["job.dataset=null"], "needs a data set"),
         (["encoders=null"], "needs encoders="),
-        (["job.draws=0"], "job.draws must be a whole number"),
+        (["job.draws=0"], "draws must be a whole number"),
         (["minutes=-3"], "minutes must be a number above 0"),
         (["job.metrics=[logmee]"], "Did you mean 'logme'"),
         (["job.metrics=[mean_rank_elsewhere]"], "own data do not have"),
@@ -194,7 +194,7 @@ def test_ignored_voxels_are_in_no_sample_of_a_ranking(own, tmp_path):
 )
 def test_bad_input(own, more, words):
     with pytest.raises(InputError, match=words):
-        rank.run(config(own[0], *more))
+        rank.run(*config(own[0], *more))
 
 
 def test_cases_are_left_out_one_by_one_or_in_groups():

@@ -11,7 +11,7 @@ from tebench.cli.jobs import register
 from tebench.research.registration import record
 
 HEADER = "protocol,encoder,task,seed,metric,value\n"
-FORMS = "job.forms=[{metric: spread, stages: encoder}, {metric: gated_flow, name: gate}]"
+FORMS = "job.forms=[spread@encoder,gated_flow]"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def tiny(tmp_path, monkeypatch, scratch_registry):
 
     def config(*changes):
         return own_world.compose(
-            "job=register", "metric=random", *small, "encoders=[tiny,other,third]", f"cache={tmp_path / 'cache'}",
+            "job=register", *own_world.read_by("register", small), "encoders=[tiny,other,third]", f"cache={tmp_path / 'cache'}",
             f"job.leaderboard={board}", "job.registration=trial", "job.protocols=[starter-v1]", FORMS, *changes,
         )  # fmt: skip
 
@@ -41,28 +41,28 @@ def test_from_forms_to_a_sound_registration(tiny, capsys):
     board, config = tiny
     truth = board / "ground_truth" / "any.csv"
     truth.write_text(HEADER + "starter-v1,tiny,blobs,0,dsc,0.5\n")
-    register.run(config())
+    register.run(*config())
     assert "2 forms; starter-v1: 2 pairs" in capsys.readouterr().out
     found = record.read(board / "registrations" / "trial.json")
     assert found.pairs == {"starter-v1": {"blobs": ["other", "third"]}}
     assert found.pool["encoders"] == ["tiny", "other", "third"], "fused over the whole pool, registered for two of it"
     assert [(form.name, form.part_of) for form in found.forms] == [
-        ("spread on encoder", ""), ("gate", ""), ("gradient_flow", "gate"), ("boundary_flow", "gate"),
+        ("spread on encoder", ""), ("gated_flow", ""), ("gradient_flow", "gated_flow"), ("boundary_flow", "gated_flow"),
     ]  # fmt: skip
     assert len(found.scores) == 4 * 2
     assert set(found.scores["status"]) == {"ok"}
     with pytest.raises(SystemExit):
-        register.run(config("job.check=true"))
+        register.run(*config("job.check=true"))
     commit(board, "register")
-    register.run(config("job.check=true"))
+    register.run(*config("job.check=true"))
     assert "trial: sound; 2 forms, 2 pairs of starter-v1" in capsys.readouterr().out
     truth.write_text(truth.read_text() + "starter-v1,other,blobs,0,dsc,0.5\n")
     commit(board, "truth")
-    register.run(config("job.check=true"))
+    register.run(*config("job.check=true"))
     csv = board / "registrations" / "trial.csv"
     csv.write_text(csv.read_text().replace("0.", "1.", 1))
     with pytest.raises(SystemExit):
-        register.run(config("job.check=true"))
+        register.run(*config("job.check=true"))
     assert "changed after it was registered" in capsys.readouterr().out
 
 
@@ -70,20 +70,20 @@ def test_from_forms_to_a_sound_registration(tiny, capsys):
     ("change", "words"),
     [
         ("job.registration=null", "job.registration must be a name"),
-        ("job.protocols=[]", "job.protocols must be a list"),
+        ("job.protocols=[]", "protocols"),
         ("job.protocols=[starter-v9]", "starter-v9"),
-        ("job.forms=[]", "job.forms must be a list"),
-        ("job.forms=[{metrics: spread}]", "a form has the keys metric, name, parameters, stages, metric always"),
-        ("job.forms=[{metric: spread}, {metric: spread}]", "two forms are called 'spread'"),
-        ("job.forms=[{metric: sprea}]", "spread"),
-        ("job.forms=[{metric: mean_rank_elsewhere}]", "reads the ground truth of other tasks cannot be registered"),
-        ("job.forms=[{metric: fussy}]", "3 scores failed: fussy on blobs / tiny: ZeroDivisionError"),
+        ("job.forms=[]", "forms"),
+        ("job.forms=[spread@deepest]", "stages must look like"),
+        ("job.forms=[spread,spread]", "forms"),
+        ("job.forms=[sprea]", "spread"),
+        ("job.forms=[mean_rank_elsewhere]", "reads the ground truth of other tasks cannot be registered"),
+        ("job.forms=[fussy]", "3 scores failed: fussy on blobs / tiny: ZeroDivisionError"),
     ],
 )
 def test_what_cannot_be_registered_is_said_before_anything_is_written(tiny, change, words):
     board, config = tiny
     with pytest.raises(InputError, match=words):
-        register.run(config(change))
+        register.run(*config(change))
     assert not (board / "registrations").exists()
 
 
@@ -91,16 +91,16 @@ def test_what_became_of_it(tiny, capsys):
     board, config = tiny
     truth = board / "ground_truth" / "starter.csv"
     truth.write_text(HEADER + "other-protocol,tiny,blobs,0,dsc,0.5\n")
-    register.run(config("job.outcome=true"))
+    register.run(*config("job.outcome=true"))
     assert "holds no registration" in capsys.readouterr().out
-    register.run(config())
-    register.run(config("job.outcome=true"))
+    register.run(*config())
+    register.run(*config("job.outcome=true"))
     assert "no ground truth yet" in capsys.readouterr().out
     found = record.read(board / "registrations" / "trial.json").scores.query("form == 'spread on encoder'")
     dice = dict(zip(found["encoder"], 0.2 + 0.3 * found["score"].rank() / len(found), strict=True))
     rows = "".join(f"starter-v1,{e},blobs,{s},dsc,{v + s / 100}\n" for e, v in dice.items() for s in range(3))
     truth.write_text(truth.read_text() + rows)
-    register.run(config("job.outcome=true"))
+    register.run(*config("job.outcome=true"))
     lines = capsys.readouterr().out.splitlines()
     assert any("spread on encoder" in line and "1.000" in line for line in lines), "the Dice follows that form's scores"
     assert any(" gate " in line for line in lines)
@@ -111,4 +111,4 @@ def test_nothing_is_left_to_predict(tiny):
     rows = "".join(f"starter-v1,{encoder},blobs,0,dsc,0.5\n" for encoder in ("tiny", "other", "third"))
     (board / "ground_truth" / "any.csv").write_text(HEADER + rows)
     with pytest.raises(InputError, match="exists for all 1 tasks and 3 encoders, so nothing is left to predict"):
-        register.run(config())
+        register.run(*config())

@@ -106,7 +106,7 @@ def problems(metrics: dict, marked: dict[str, list[str]]) -> list[str]:
 
 
 def test_every_metric_has_reference_paper_and_invariances():
-    assert problems(tebench.metrics(), references(TESTS)) == []
+    assert problems(tebench.list_metrics(), references(TESTS)) == []
 
 
 def test_exempt_kinds_are_all_others():

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 
 from tebench.base import storage
-from tebench.base.errors import CacheError, InputError, NotApplicable, unknown_name
+from tebench.base.errors import CacheError, InputError, NotApplicable
+from tebench.benchmark.options import option
+from tebench.benchmark.settings import Requested, Settings
 from tebench.benchmark.spec import cache_folder, leaderboard_folder, recipe_of
 from tebench.cli.bar import bar
 from tebench.features import resampling
 from tebench.features.distinct import Distinct, distinct
 from tebench.features.sampling import Recipe
-from tebench.metrics import presets
-from tebench.metrics.registry import get, load, load_plugins
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import get
 from tebench.reporting import ranking_data
 from tebench.scoring import budget
 from tebench.scoring.engine import score_all
@@ -26,6 +28,9 @@ from tebench.scoring.pool import fuse
 from tebench.scoring.request import Request, part_requests, with_parts
 from tebench.scoring.score import folder_of
 from tebench.tasks.base import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -47,33 +52,74 @@ class Setting:
     plugins: tuple[str, ...]
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Rank encoders for your own data, without ground truth.
+
+    tebench rank dataset=Dataset001_Mine encoders=my_checkpoints minutes=10
+    tebench rank dataset=FOLDER encoders=[FOLDER,FILE,NAME] metric=[logme,gbc]      the first of the list ranks
+    tebench rank dataset=FOLDER encoders=FOLDER max_cases=20 window=[128,128,96] device=cuda
+    """
+
+    READS: ClassVar = ("encoders", "metric", "preset", "stages", "seed", "sampling", "protocol")
+    # The leaderboard proposes the metric; own data may have small classes, and no published scores to agree with.
+    USUAL: ClassVar = {"metric": "proposed", "sampling": "floor"}
+
+    dataset: str | None = option(None, "folder with dataset.json (nnU-Net raw, Decathlon), or a JSON list of files")
+    cases: tuple[str, ...] | None = option(None, "only these cases: cases=[case_001,case_007]")
+    exclude: tuple[str, ...] | None = option(None, "leave these cases out: exclude=[case_003]")
+    skip_broken: bool = option(False, "true: cases with problems are left out and listed, not refused")
+    max_cases: Annotated[int, Interval(1)] | None = option(
+        None, "at most so many cases, chosen by a hash of their names"
+    )
+    geometry: Literal["file", "sform", "qform", "voxels"] = option(
+        "file", "sform or qform of NIfTI headers first; voxels: image and label map paired as they are stored"
+    )
+    outside: bool = option(
+        True, "false: refuse a dataset.json that names files outside its folder, for one that you did not write"
+    )
+    minutes: float | None = option(
+        None, "budget: fewer cases and voxels, so that all is done in about this time; intervals get wider"
+    )
+    draws: Annotated[int, Interval(1)] = option(3, "draws of voxels, sampling seeds seed, seed + 1, ...")
+    window: tuple[Annotated[int, Interval(1)], ...] | None = option(
+        None, "voxels read in one pass, such as [128,128,96]; null: each encoder's own patch"
+    )
+    folder: str | None = option(None, "where table, CSV and picture go; null: outputs/rank/<data set>")
+
+    def __post_init__(self):
+        budget.check(self.minutes)
+        if self.window is not None and len(self.window) != 3:
+            raise InputError(f"window must be three whole numbers such as [128,128,96], got {list(self.window)}.")
+
+
+def run(settings: Settings, options: Options) -> None:
     """Check everything that can be checked, keep to the budget, rank, and write table, CSV and picture."""
     from tebench.publication import recommend
     from tebench.reporting import ranking as report
 
-    begin, job = time.monotonic(), config["job"]
-    budget.check(job["minutes"])
-    load_plugins(config["plugins"])
-    task = _open(config)
-    evidence = recommend.evidence(leaderboard_folder(None), config["protocol"]["name"])
-    names = metric_names(job["metrics"], recommend.candidates(evidence))
-    setting = _setting(config, names)
-    encoders, refused = usable(config["encoders"], task)
+    begin = time.monotonic()
+    task = _open(settings, options)
+    evidence = recommend.evidence(leaderboard_folder(None), settings.protocol["name"])
+    metrics = chosen_metrics(settings, recommend.candidates(evidence))
+    setting = _setting(settings, options.draws, options.window, metrics)
+    encoders, refused = usable(settings.encoders, task)
     encoders, grids, refused = on_their_grids(task, encoders, refused)
-    recipe, whole = Recipe(**recipe_of(config)), task
+    recipe, whole = Recipe(**recipe_of(settings)), task
     print("\n".join(beforehand(task, grids)), flush=True)
     notes = []
-    if job["minutes"] is not None:
-        task, recipe, notes = within(float(job["minutes"]) * 60, begin, task, recipe, encoders, setting)
+    if options.minutes is not None:
+        task, recipe, notes = within(options.minutes * 60, begin, task, recipe, encoders, setting)
     found, times = compute(task, recipe, encoders, setting)
     folders = {name: part["folder"] for name, part in times.items()}
     read = Read.of(task, folders, grids)
     notes = [*data_notes(task, grids), *ranking_data.few_rows(read.distinct), *notes]
     text = report.write(
-        storage.make_folder(Path(job["folder"] or Path("outputs") / "rank" / task.name)), found, times,
-        names=names, chosen=job["metrics"] is not None, evidence=evidence, task=task, n_all=len(whole.cases),
-        n_draws=len(setting.seeds), refused=refused, notes=notes, minutes=job["minutes"], config=config,
+        storage.make_folder(Path(options.folder or Path("outputs") / "rank" / task.name)), found, times,
+        names=[metric.name for metric, _ in metrics], chosen=settings.metrics is not None, evidence=evidence,
+        task=task, n_all=len(whole.cases),
+        n_draws=len(setting.seeds), refused=refused, notes=notes, minutes=options.minutes,
+        config=settings.record(asdict(options)),
         classes=read.classes, readings=read.readings,
     )  # fmt: skip
     print(text)
@@ -134,52 +180,41 @@ def data_notes(task: Task, grids: dict) -> list[str]:
     return [*lines, *ranking_data.few_voxels(grids)]
 
 
-def metric_names(given, default: list[str]) -> list[str]:
-    """The metrics to compute, checked; the first is what the user or the leaderboard ranks by."""
-    if given is None:
-        return default
-    if not isinstance(given, list) or not given or len(set(given)) < len(given):
-        raise InputError(f"job.metrics must list metrics, each once, such as [logme,gbc]; got {given!r}.")
-    known = load()
-    for name in given:
-        if name not in known:
-            raise unknown_name("metric", name, known)
-        if known[name].reads == "elsewhere":
-            raise InputError(f"metric {name} reads ground truth of other tasks, which own data do not have.")
-    return given
+def chosen_metrics(settings: Settings, proposed: list[str]) -> tuple[Requested, ...]:
+    """The metrics to compute; the first is what the user or the leaderboard ranks by."""
+    if settings.metrics is None:
+        return tuple(settings.completed(get(name)) for name in proposed)
+    for metric, _ in settings.metrics:
+        if metric.reads == "elsewhere":
+            raise InputError(f"metric {metric.name} reads ground truth of other tasks, which own data do not have.")
+    return settings.metrics
 
 
-def _setting(config: dict, names: list[str]) -> Setting:
-    job, preset = config["job"], presets.read(config)
-    if not isinstance(job["draws"], int) or isinstance(job["draws"], bool) or job["draws"] < 1:
-        raise InputError(f"job.draws must be a whole number >= 1, got {job['draws']!r}.")
-    requests = [Request.make(get(name), preset.get(name, {}), config["stages"], config["seed"]) for name in names]
+def _setting(settings: Settings, draws: int, window, metrics: tuple[Requested, ...]) -> Setting:
+    seed = settings.seed
     return Setting(
-        requests=requests, preset=preset, seeds=[config["seed"] + number for number in range(job["draws"])],
-        cache=cache_folder(config), window=tuple(job["window"]) if job["window"] else None, workers=config["workers"],
-        device=config["device"], progress=config["progress"], decoder_seed=config["seed"],
-        interpolation=config["sampling"]["interpolation"],
-        plugins=tuple(config["plugins"]),
+        requests=[Request.make(metric, given, settings.stages, seed) for metric, given in metrics],
+        preset=settings.preset, seeds=[seed + number for number in range(draws)], cache=cache_folder(settings),
+        window=window, workers=settings.workers, device=settings.device, progress=settings.progress, decoder_seed=seed,
+        interpolation=settings.sampling["interpolation"], plugins=settings.plugins,
     )  # fmt: skip
 
 
-def _open(config: dict) -> Task:
+def _open(settings: Settings, options: Options) -> Task:
     from tebench.tasks.dataset import open_dataset
     from tebench.tasks.survey import choose, read_layout
 
-    job = config["job"]
-    if not job["dataset"]:
+    if not options.dataset:
         raise InputError(
             "job=rank needs a data set: dataset=FOLDER of nnU-Net raw (imagesTr, labelsTr, dataset.json) or Decathlon."
         )
-    n_cases = len(
-        choose(read_layout(Path(job["dataset"]), job["outside"]), job["cases"], job["max_cases"], job["exclude"])
-    )
-    with bar("checking cases", "case", config["progress"], n_cases) as shown:
+    cases, exclude = (None if names is None else list(names) for names in (options.cases, options.exclude))
+    n_cases = len(choose(read_layout(Path(options.dataset), options.outside), cases, options.max_cases, exclude))
+    with bar("checking cases", "case", settings.progress, n_cases) as shown:
         task = open_dataset(
-            job["dataset"], cases=job["cases"], exclude=job["exclude"], max_cases=job["max_cases"],
-            skip_broken=job["skip_broken"], geometry=job["geometry"], outside=job["outside"],
-            cache=cache_folder(config) / "datasets", on_case=lambda _: shown.update(),
+            options.dataset, cases=cases, exclude=exclude, max_cases=options.max_cases,
+            skip_broken=options.skip_broken, geometry=options.geometry, outside=options.outside,
+            cache=cache_folder(settings) / "datasets", on_case=lambda _: shown.update(),
         )  # fmt: skip
     return task
 

@@ -4,24 +4,53 @@ from __future__ import annotations
 
 import datetime
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
 from tebench.base.errors import InputError
+from tebench.benchmark.options import option
+from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import leaderboard_folder
 
 
-def run(config: dict) -> None:
-    """With job.check every registration is held against git's order of commits; else a new one is made."""
-    folder = leaderboard_folder(config["job"]["leaderboard"])
-    if config["job"]["check"]:
+@dataclass(frozen=True)
+class Options:
+    """Write scores down before the ground truth that will judge them exists (leaderboard/registrations).
+
+    tebench register registration=starter-v2 benchmark=starter
+    tebench register check=true                            unchanged, and older than their ground truth?
+    tebench register outcome=true                          held against the ground truth that has come since
+    """
+
+    READS: ClassVar = ("benchmark", "encoders", "tasks", "seed", "sampling", "preset", "retry")
+
+    registration: str | None = option(None, "its name, such as starter-v2")
+    check: bool = option(False, "true: hold every registration against git's order of commits")
+    outcome: bool = option(False, "true: hold every registration against the ground truth that has come since")
+    protocols: tuple[str, ...] = option(
+        ("starter-v1", "starter-v1-frozen"), "of the ground truth to come; conf/protocol/NAME.yaml must exist"
+    )
+    forms: tuple[str, ...] = option(
+        ("grtd_lbtc", "grtd_relative_lbtc", "boundary_flow", "gated_flow", "knn@encoder"),
+        "at most five metrics, each by name or as name@stages",
+    )
+    endpoint: str = option("mean weighted Kendall tau over the tasks within encoder shapes", "what will be judged")
+    leaderboard: str | None = option(None, "another folder than leaderboard/")
+
+
+def run(settings: Settings, options: Options) -> None:
+    """With check every registration is held against git's order of commits; else a new one is made."""
+    folder = leaderboard_folder(options.leaderboard)
+    if options.check:
         found = check(folder)
         print("\n".join(found["wrong"] + found["sound"]) or f"{folder / 'registrations'} holds no registration")
         if found["wrong"]:
             sys.exit(1)
         return
-    print(outcome(config, folder) if config["job"]["outcome"] else register(config, folder))
+    print(outcome(settings, folder) if options.outcome else register(settings, options, folder))
 
 
 def check(folder: Path) -> dict[str, list[str]]:
@@ -45,7 +74,7 @@ def check(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def outcome(config: dict, folder: Path) -> str:
+def outcome(settings: Settings, folder: Path) -> str:
     """Every registration beside the ground truth that has come since: one table each."""
     from tebench.benchmark.spec import resolve
     from tebench.encoders import catalogue as encoders
@@ -54,7 +83,7 @@ def outcome(config: dict, folder: Path) -> str:
     from tebench.research.registration import record
     from tebench.tasks import catalogue as tasks
 
-    world, found = resolve(config), []
+    world, found = resolve(settings), []
     for path in record.paths(folder / "registrations"):
         registration = record.read(path)
         source = folder / "ground_truth" / registration.ground_truth
@@ -70,37 +99,31 @@ def outcome(config: dict, folder: Path) -> str:
     return "\n\n".join(found) or f"{folder / 'registrations'} holds no registration"
 
 
-def register(config: dict, folder: Path) -> str:
+def register(settings: Settings, options: Options, folder: Path) -> str:
     """Score the forms on every pair without ground truth and write the registration."""
     from tebench.benchmark.scores import direct_scores, over_pool
     from tebench.benchmark.spec import resolve
     from tebench.evaluation.pools import Pool
     from tebench.finetuning.protocol import Protocol
-    from tebench.metrics import presets
-    from tebench.metrics.registry import load_plugins
     from tebench.research.registration import forms, record
     from tebench.scoring.score import versions
 
-    job, preset = config["job"], presets.read(config)
-    if not job["registration"]:
+    if not options.registration:
         raise InputError("job.registration must be a name, such as job.registration=starter-v2.")
-    load_plugins(config["plugins"])
-    world = resolve(config)
-    wanted = forms.with_parts(forms.requests_of(job["forms"], world.seed, preset), preset)
-    if not isinstance(job["protocols"], list) or not job["protocols"]:
-        raise InputError(f"job.protocols must be a list such as [starter-v1], got {job['protocols']!r}.")
-    protocols = {name: Protocol.load(name).hash for name in job["protocols"]}
+    world, preset = resolve(settings), settings.preset
+    wanted = forms.with_parts(forms.requests_of(options.forms, world.seed, preset), preset)
+    protocols = {name: Protocol.load(name).hash for name in options.protocols}
     pairs = record.open_pairs(_truth(folder), protocols, world.tasks, world.encoders)
     requests = [request for _, request, _ in wanted]
     if any(request.metric.reads == "elsewhere" for request in requests):
         raise InputError("job.forms: a metric that reads the ground truth of other tasks cannot be registered.")
-    found = over_pool(world, requests, direct_scores(world, requests, config["plugins"], preset), None, preset)
+    found = over_pool(world, requests, direct_scores(world, requests, settings.plugins, preset), None, preset)
     pool = Pool(world.pool, world.encoders)
     made, scores = forms.collected(wanted, found)
     registration = record.make(
-        job["registration"], benchmark=world.name, ground_truth=config["benchmark"]["ground_truth"],
+        options.registration, benchmark=world.name, ground_truth=settings.benchmark.ground_truth,
         pool={"name": pool.name, "id": pool.id, "encoders": list(pool.encoders)}, protocols=protocols,
-        endpoint=job["endpoint"], forms=made, pairs=pairs, versions=versions(), scores=scores,
+        endpoint=options.endpoint, forms=made, pairs=pairs, versions=versions(), scores=scores,
         today=datetime.datetime.now(datetime.UTC).date(),
     )  # fmt: skip
     path = record.write(folder / "registrations", registration)

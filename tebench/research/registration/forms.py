@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from tebench.base.errors import InputError
 from tebench.metrics import presets
+from tebench.metrics.evaluate_one import check_policy
 from tebench.metrics.registry import get
 from tebench.research.registration.record import COLUMNS, Form
 from tebench.scoring.request import Request, part_requests
 from tebench.scoring.score import Score
 
-_KEYS = {"metric", "stages", "parameters", "name"}
 
+def requests_of(forms: Iterable[str], seed: int, preset: Mapping[str, dict] | None = None) -> dict[str, Request]:
+    """Form name -> request. forms: each the name of a metric, or name@stages where it reads other stages than its own.
 
-def requests_of(forms, seed: int, preset: dict | None = None) -> dict[str, Request]:
-    """Form name -> request. forms: mappings with a metric, and perhaps stages, parameters and a name.
-
-    A form without a name is called after its metric, with the stages where it does not read the metric's own.
+    A form is called after its metric, and the stages where they are stated; a form of other parameters is a preset.
     """
-    if not isinstance(forms, list) or not forms:
-        raise InputError(f"job.forms must be a list such as [{{metric: boundary_flow}}], got {forms!r}.")
     found: dict[str, Request] = {}
     for form in forms:
-        if not isinstance(form, dict) or "metric" not in form or not set(form) <= _KEYS:
-            raise InputError(f"job.forms: a form has the keys {', '.join(sorted(_KEYS))}, metric always; got {form!r}.")
-        metric, stages = get(form["metric"]), form.get("stages")
-        given = presets.below(metric, dict(form.get("parameters") or {}), preset or {})
-        name = form.get("name") or (f"{metric.name} on {stages}" if stages else metric.name)
+        metric_name, _, stages = form.partition("@")
+        metric = get(metric_name.strip())
+        if stages:
+            check_policy(stages)
+        name = f"{metric.name} on {stages}" if stages else metric.name
         if name in found:
-            raise InputError(f"job.forms: two forms are called {name!r}. Give one of them a name.")
-        found[name] = Request.make(metric, given, stages, seed)
+            raise InputError(f"job.forms: {form!r} stands twice.")
+        found[name] = Request.make(metric, presets.completed(metric, {}, dict(preset or {})), stages or None, seed)
     return found
 
 
