@@ -24,8 +24,9 @@ def tiny(tmp_path, monkeypatch, scratch_registry):
 
     def config(*changes):
         return own_world.compose(
-            "job=register", *own_world.read_by("register", small), "encoders=[tiny,other,third]", f"cache={tmp_path / 'cache'}",
-            f"job.leaderboard={board}", "job.registration=trial", "job.protocols=[starter-v1]", FORMS, *changes,
+            "job=register", *own_world.read_by("register", small), "encoders=[tiny,other,third]",
+            f"cache={tmp_path / 'cache'}", f"job.leaderboard={board}", "job.registration=trial",
+            "job.protocols=[starter-v1]", FORMS, *changes,
         )  # fmt: skip
 
     return board, config
@@ -103,7 +104,7 @@ def test_what_became_of_it(tiny, capsys):
     register.run(*config("job.outcome=true"))
     lines = capsys.readouterr().out.splitlines()
     assert any("spread on encoder" in line and "1.000" in line for line in lines), "the Dice follows that form's scores"
-    assert any(" gate " in line for line in lines)
+    assert any("gated_flow" in line for line in lines)
 
 
 def test_nothing_is_left_to_predict(tiny):
