@@ -70,7 +70,7 @@ def test_from_forms_to_a_sound_registration(tiny, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("job.registration=null", "job.registration must be a name"),
+        ("job.registration=null", "registration must be a name"),
         ("job.protocols=[]", "protocols"),
         ("job.protocols=[starter-v9]", "starter-v9"),
         ("job.forms=[]", "forms"),
