@@ -13,7 +13,7 @@ from tebench.benchmark.settings import Settings
 
 @dataclass(frozen=True)
 class Options:
-    """Write docs/metrics.md and docs/leakage.md from the registered facts of metrics, encoders and tasks.
+    """Write docs/metrics.md, docs/leakage.md and docs/zoo.md from the facts of metrics, encoders, tasks and readers.
 
     tebench docs
     """
@@ -24,7 +24,8 @@ class Options:
 
 
 def run(settings: Settings, options: Options) -> None:
-    """Write metrics.md and leakage.md into the folder and print where they are."""
+    """Write metrics.md, leakage.md and zoo.md into the folder and print where they are."""
+    from tebench.encoders.readers import families
     from tebench.reporting import metric_docs
 
     folder = options.folder
@@ -33,6 +34,8 @@ def run(settings: Settings, options: Options) -> None:
     storage.write_text(path, metric_docs.render(metrics))
     print(f"{path}: {len(metrics)} metrics")
     print(_leakage(Path(folder) / "leakage.md"))
+    storage.write_text(Path(folder) / "zoo.md", families.page())
+    print(f"{Path(folder) / 'zoo.md'}: {len(families.FAMILIES)} families")
 
 
 def _leakage(path: Path) -> Path:
