@@ -58,7 +58,8 @@ class Kind:
         if found is None:
             raise InputError(
                 f"checkpoint {content.path}: {self.architecture} clips CT values to percentiles of its training data, "
-                f"which neither the file nor {content.path.name}.pkl beside it states. Put that file there, or write input: "
+                f"which neither the file nor {content.path.name}.pkl beside it states. Put that file there, or write "
+                "input: "
                 f'{{normalisation: "ct(low,high,mean,sd)"}} in {content.path.stem}.yaml.'
             )
         return found
