@@ -101,6 +101,8 @@ def open_tasks(found: dict[str, Path], listed: Mapping[str, Mapping], max_cases:
 
     for name, path in found.items():
         task = open_dataset(path, max_cases=max_cases, cache=cache)
+        if task.facts["note"]:
+            log.warning("data set %s: %s", path, task.facts["note"])
         catalogue.add(replace(task, name=name, title=listed[name]["title"]))
 
 
