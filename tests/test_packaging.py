@@ -51,4 +51,4 @@ def test_wheel_runs_from_elsewhere(wheel, tmp_path):
         "from tebench.cli.main import main; sys.argv[1:] = ['--cfg', 'job', 'metric=gbc']; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert "covariance: spherical" in done.stdout, done.stderr
+    assert "metric:\n  name: gbc\n  covariance:" in done.stdout, done.stderr
