@@ -83,9 +83,23 @@ _RESENC_S = Shape(
     spec=InputSpec(channels=1, normalisation="unit", patch=(64, 64, 64), divisor=16),
     stages=_stages((16, 2), (32, 4), (64, 8), (96, 16)),
 )
+_UNET_S = Shape(
+    module="tebench.encoders.unet_small",
+    version="unet_s/1",
+    spec=_RESENC_S.spec,
+    stages=_stages((12, 2), (24, 4), (48, 8), (80, 16)),
+)
+_PRIMUS_S = Shape(
+    module="tebench.encoders.primus_small",
+    version="primus_s/1",
+    spec=InputSpec(channels=1, normalisation="unit", patch=(64, 64, 64), divisor=8),
+    stages=_stages((72, 8), (72, 8), (72, 8), (72, 8)),
+)
 _BET_NETWORK = ("3D residual network of ResNet18 plan, instance normalisation", 2076016)
 _BRAIN_NETWORK = ("3D U-Net, no normalisation layers", 53896)
 _S_NETWORK = ("ResEnc-S, a small sibling of ResEnc-L, instance normalisation", 646720)
+_U_NETWORK = ("UNet-S, the encoder of a plain convolutional U-Net, instance normalisation", 400488)
+_P_NETWORK = ("Primus-S8, a small vision transformer in the manner of Primus", 456984)
 _BET_DATA = "adult T1 head MRI; its paper: 7837 images of 191 OpenNeuro data sets (10.1016/j.compbiomed.2024.108845)"
 _NONE = "none (random initialisation)"
 
@@ -165,6 +179,8 @@ _MORE = (
     _twin("resenc_s_random", "ResEnc-S shape, random weights", _S_NETWORK, _RESENC_S, 4),
     *(Entry(published.facts(name), _RESENC_S, "ssl", sha256=sha256) for name, sha256 in published.PINNED.items()),
     *(_graded(ENTRIES["deepbet"], ENTRIES["deepbet_random"], percent) for percent in (25, 50, 75)),
+    _twin("unet_s_random", "UNet-S shape, random weights", _U_NETWORK, _UNET_S, 5),
+    _twin("primus_s_random", "Primus-S8 shape, random weights", _P_NETWORK, _PRIMUS_S, 6),
 )
 ENTRIES |= {entry.facts.name: entry for entry in _MORE}
 # A pre-trained encoder and one random twin of each shape. Of ResEnc-S the masked autoencoder: chosen as the best known
@@ -273,8 +289,10 @@ def build(name: str) -> Encoder:
     if chosen.pool == "random":
         return module.random(chosen.seed, chosen.facts, chosen.shape.spec, chosen.shape.stages)
     if chosen.pool == "ssl":
+        from tebench.encoders import pretrained
+
         data = published.weights(name, chosen.shape.version)
-        return module.load(data, chosen.facts, chosen.shape.spec, chosen.shape.stages)
+        return pretrained.load(data, chosen.facts, chosen.shape)
     path = assets.fetch(chosen.asset) / chosen.path
     data = path.read_bytes()
     if storage.sha256_bytes(data) != chosen.sha256:

@@ -10,23 +10,14 @@ from tebench.encoders import resenc
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.resenc import Plan, ResEnc
-from tebench.errors import AssetError
 
 PLAN = Plan(features=(16, 32, 64, 96), blocks=(1, 1, 1, 1), strides=(1, 2, 2, 2), stem_stride=2)
 
 
 @without_global_draws
-def load(data: bytes, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> ResEnc:
-    """The network from the bytes of an encoder-only safetensors file; every key must match."""
-    import safetensors.torch
-
-    network = ResEnc(facts, spec, PLAN)
-    weights = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise AssetError(f"encoder {facts.name!r}: its weight file does not fit ResEnc-S ({error}).") from error
-    return network.freeze()
+def empty(facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> ResEnc:
+    """The network, its weights still to be filled."""
+    return ResEnc(facts, spec, PLAN)
 
 
 def random(seed: int, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> ResEnc:

@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from tebench.encoders import catalogue, resenc_small
+from tebench.encoders import catalogue, pretrained, resenc_small
 from tebench.encoders.reading import n_parameters
 from tebench.errors import AssetError
 
@@ -24,9 +24,9 @@ def test_weight_files_round_trip_and_are_strict():
     encoder = catalogue.build("resenc_s_random")
     shape = catalogue.entry("resenc_s_random").shape
     half = {name: value.half() for name, value in encoder.state_dict().items()}
-    loaded = resenc_small.load(safetensors.torch.save(half), encoder.facts, shape.spec, shape.stages)
+    loaded = pretrained.load(safetensors.torch.save(half), encoder.facts, shape)
     assert all(torch.equal(value, half[name].float()) for name, value in loaded.state_dict().items())
     half.pop("levels.0.blocks.0.conv1.norm.bias")
     facts = dataclasses.replace(encoder.facts, name="mine")
     with pytest.raises(AssetError, match=r"(?s)'mine'.*conv1\.norm\.bias"):
-        resenc_small.load(safetensors.torch.save(half), facts, shape.spec, shape.stages)
+        pretrained.load(safetensors.torch.save(half), facts, shape)

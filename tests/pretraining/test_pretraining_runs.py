@@ -8,7 +8,7 @@ from pretraining_fakes import arrays, recipe, volumes
 from safetensors.torch import load_file
 
 from tebench import storage
-from tebench.encoders import catalogue, resenc_small
+from tebench.encoders import catalogue, pretrained
 from tebench.errors import InputError, TebenchError
 from tebench.jobs import pretrain as job
 from tebench.pretraining import runs, sources, train
@@ -79,7 +79,7 @@ def test_the_record_says_what_made_the_weights(made_up, tmp_path):
     weights = load_file(path)
     shape = catalogue.entry("resenc_s_random").shape
     entry = catalogue.entry("resenc_s_random")
-    encoder = resenc_small.load(path.read_bytes(), entry.facts, shape.spec, shape.stages)
+    encoder = pretrained.load(path.read_bytes(), entry.facts, shape)
     assert set(weights) == set(encoder.state_dict()) and all(w.dtype == torch.float16 for w in weights.values())
     start = catalogue.build("resenc_s_random").state_dict()
     assert any((start[name] - value.float()).abs().max() > 1e-3 for name, value in weights.items())
