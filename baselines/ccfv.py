@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from tebench.base.errors import NotApplicable
 from tebench.baselines.foreground import LABEL_NAMES, case_rows, foreground_classes
-from tebench.errors import NotApplicable
-from tebench.metrics.labelled_tree import group_rows
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
+from tebench.metrics.topology.labelled_tree import group_rows
 
 ROWS = 64  # of one tile of pairs: it stays in the processor's cache
 SAME = 1e-12  # a distance below this share of the largest feature is rounding

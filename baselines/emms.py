@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.registry import metric
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -32,7 +32,7 @@ def emms(moments) -> float:
         score = - mean_c (1 - R_c^2),   R_c^2 the share of the variance of [y = c] that the features explain linearly.
     So it is the regression that EMMS builds on, not the published numbers.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Range [-1, 0]; higher is better; 0 as soon as the features
+    moments: `Moments` of (N, D) features.   Range [-1, 0]; higher is better; 0 as soon as the features
     have N - 1 independent directions.
     Source: Meng et al., NeurIPS 2023, arXiv 2308.06262.
     """

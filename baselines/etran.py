@@ -8,9 +8,9 @@ import numpy as np
 
 from tebench.baselines.discriminant import adaptive_weight, softmax
 from tebench.baselines.sfda import mean_posterior
-from tebench.moments import check, check_finite
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.moments import check, check_finite
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 CHUNK = 8192
 
@@ -73,7 +73,7 @@ def etran_lda(moments, *, rule: Literal["lda", "nearest_mean"] = "lda") -> float
         "nearest_mean" [released]: softmax over classes of x'm_c - |m_c|^2 / 2 + log(n_c / N), which is what the
         authors' eigen-decomposition amounts to.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Range [0, 1]; higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Range [0, 1]; higher is better.
     Source: Gholami et al., ICCV 2023, arXiv 2308.02027.
     """
     if rule == "lda":

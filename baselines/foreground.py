@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.errors import InputError, NotApplicable
+from tebench.base.errors import InputError, NotApplicable
 
 # Why a probe of segmentation cannot be blind to which label comes first.
 LABEL_NAMES = "class 0, the lowest label, is background and does not count as a structure; the other names are free"

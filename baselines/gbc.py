@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from tebench.parameters import Interval
-from tebench.registry import ClassRange, metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import ClassRange, metric
 
 
 @metric(
@@ -48,7 +48,7 @@ def gbc(
     A class without variance in a direction overlaps nothing there: distance infinite, coefficient 0; two such
     classes with one mean coincide there.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Higher is better.
     Source: Pandy et al., CVPR 2022, arXiv 2111.12780.
     """
     axes = _axes(moments, pca)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tebench.registry import ClassRange, metric
+from tebench.metrics.registry import ClassRange, metric
 
 
 @metric(
@@ -28,7 +28,7 @@ def hscore(moments) -> float:
     Directions below the numerical rank (eigenvalues under max(N, D) eps times the largest) are left out
     [choice]. Range [0, C - 1]; it saturates at C - 1 when the rank reaches N - 1.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Higher is better.
     Source: Bao et al., "An information-theoretic approach to transferability", ICIP 2019.
     """
     spectrum = moments.spectrum

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.registry import ClassRange, metric
+from tebench.metrics.registry import ClassRange, metric
 
 
 @metric(
@@ -28,7 +28,7 @@ def hscore_regularized(moments) -> float:
         a = min(b, d) / d,  d = |S - (tr S / D) I|_F^2,  b = (sum_i |x_i - m|^4 / N - |S|_F^2) / N.
     Range [0, (C - 1) N / (N - 1)]. The score is 0 where the covariance carries nothing (a = 1).
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Higher is better.
     Source: Ibrahim, Ponomareva, Mazumder, ECML-PKDD 2022, arXiv 2110.06893; Ledoit, Wolf, J. Multivariate
     Analysis 88 (2004), DOI 10.1016/S0047-259X(03)00096-4.
     """

@@ -7,9 +7,9 @@ from typing import Annotated
 import numpy as np
 
 from tebench.baselines.foreground import LABEL_NAMES, case_rows, foreground_classes, mean_case_dice
-from tebench.metrics.labelled_tree import group_rows
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
+from tebench.metrics.topology.labelled_tree import group_rows
 
 BLOCK = 2**22  # float32 distances held at once: 16 MB
 COORDINATES = 2**18  # float64 coordinates compared at once

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.errors import InputError
-from tebench.moments import check
-from tebench.registry import ClassRange, metric
+from tebench.base.errors import InputError
+from tebench.metrics.moments import check
+from tebench.metrics.registry import ClassRange, metric
 
 
 @metric(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.registry import metric
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -31,7 +31,7 @@ def lfc(moments) -> float:
     One global mean is not the double centring of CKA: a large offset of the features dominates K and destroys
     the score, by definition [paper]. 0 where all rows are equal.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Higher is better.
     Source: Deshpande et al., "A linearized framework and a new benchmark for model selection for fine-tuning",
     arXiv 2102.00084.
     """

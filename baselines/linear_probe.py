@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 
 from tebench.baselines.foreground import LABEL_NAMES, case_rows, foreground_classes, mean_case_dice
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 
 @metric(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -45,7 +45,7 @@ def logme(
 
     max_iter, tolerance: the search is refined until neighbouring trials differ by less than tolerance (relative), at
     most max_iter times; each time narrows log t sixteen-fold.
-    moments: `tebench.moments.Moments` of (N, D) features.   Returns nats per sample; higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Returns nats per sample; higher is better.
     Source: You et al., ICML 2021, arXiv 2102.11005; You et al., JMLR 2022, arXiv 2110.10545.
     """
     n, spectrum = moments.n, moments.uncentred

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.errors import InputError
-from tebench.registry import metric
+from tebench.base.errors import InputError
+from tebench.metrics.registry import metric
 
 
 @metric(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tebench import metric
+from tebench.metrics.registry import metric
 
 
 @metric(

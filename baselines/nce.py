@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tebench.baselines.leep import check_probabilities
-from tebench.registry import ClassRange, metric
+from tebench.metrics.registry import ClassRange, metric
 
 
 @metric(

@@ -9,8 +9,8 @@ import numpy as np
 
 from tebench.baselines.discriminant import discriminants, shrunk, softmax
 from tebench.baselines.etran import min_max
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 PAPER = "arXiv 2308.06297"
 COMPONENTS = Annotated[int, Interval(1)]

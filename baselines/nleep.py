@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import numpy as np
 
 from tebench.baselines.leep import expected_log_likelihood
-from tebench.parameters import Interval
-from tebench.registry import ClassRange, metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import ClassRange, metric
 
 FLOOR = 1e-6  # of the mean variance, added to every mixture variance
 TOLERANCE = 1e-3  # nats a sample: EM stops below this gain
@@ -50,7 +50,7 @@ def nleep(
 
     covariance: of a component, "diagonal" along the principal axes [choice] or "full".
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Returns nats, range [-log C, 0]; higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Returns nats, range [-log C, 0]; higher is better.
     Source: Li et al., "Ranking neural checkpoints", CVPR 2021, arXiv 2011.11200.
     """
     rows = principal_rows(moments, energy)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.errors import NotApplicable
-from tebench.registry import metric
+from tebench.base.errors import NotApplicable
+from tebench.metrics.registry import metric
 
 REASON = (
     "OTCE couples source and target samples by optimal transport, and no source images or labels are at hand: the "

@@ -8,9 +8,9 @@ import numpy as np
 
 from tebench.baselines.discriminant import softmax
 from tebench.baselines.leep import check_probabilities, class_sums
-from tebench.metrics.labelled_tree import group_rows
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
+from tebench.metrics.topology.labelled_tree import group_rows
 
 PAPER = "arXiv 2203.05126"
 GUARD = 1e-10  # in prior and logarithm, as released: it shifts values in the 9th digit
@@ -48,7 +48,7 @@ def pactran(
     strength, prior: 1 and 100 as released; the authors also try strength 0.1 and 10, prior 10 and 1000.
     max_iter: limit of L-BFGS steps.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Returns nats, range (-inf, 0]; higher is better; depends on
+    moments: `Moments` of (N, D) features.   Returns nats, range (-inf, 0]; higher is better; depends on
     scale.
     Source: Ding et al., ECCV 2022, arXiv 2203.05126.
     """

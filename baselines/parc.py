@@ -6,10 +6,10 @@ from typing import Annotated
 
 import numpy as np
 
-from tebench.metrics.labelled_tree import group_rows
-from tebench.moments import check, check_finite
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.moments import check, check_finite
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
+from tebench.metrics.topology.labelled_tree import group_rows
 
 AT_ONCE = 2**17  # sorted pairs summed together
 ROWS = 64  # of one tile of pairs: it stays in the processor's cache

@@ -9,8 +9,8 @@ import numpy as np
 from tebench.baselines.logme import logme
 from tebench.baselines.nleep import nleep
 from tebench.baselines.sfda import sfda
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -54,7 +54,7 @@ def ped(
     radius: 0.6, or 0.3 [released, chosen for each table].   step: time of one step [released: 0.1].
     steps 0: no motion, the metric `then` itself.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Higher is better.
     Source: Li et al., ICCV 2023, arXiv 2308.15074.
     """
     variances = moments.counts @ (moments.variances + moments.offsets**2) / moments.n

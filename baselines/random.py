@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated
 
-from tebench import metric
-from tebench.parameters import Interval
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 
 @metric(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tebench.baselines.discriminant import adaptive_weight, discriminants, shrunk, softmax
-from tebench.moments import Moments
-from tebench.registry import metric
+from tebench.metrics.moments import Moments
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -35,7 +35,7 @@ def sfda(moments) -> float:
     features changes (5e-6 of the score); linear solves replace the eigen-decomposition of the authors' code, which
     gives the same posterior.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Range [0, 1], saturates at 1; higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Range [0, 1], saturates at 1; higher is better.
     Source: Shao et al., ECCV 2022, arXiv 2207.03036.
     """
     weight = adaptive_weight(moments.within / moments.n)

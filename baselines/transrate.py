@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from tebench.parameters import Interval
-from tebench.registry import metric
+from tebench.metrics.parameters import Interval
+from tebench.metrics.registry import metric
 
 
 @metric(
@@ -38,7 +38,7 @@ def transrate(
     depend on the features' scale.   weights: w_c = n_c / N, an expectation over labels and never negative, or
     1 / C as the paper's listing has it.
 
-    moments: `tebench.moments.Moments` of (N, D) features.   Returns nats; higher is better.
+    moments: `tebench.metrics.moments.Moments` of (N, D) features.   Returns nats; higher is better.
     Source: Huang et al., ICML 2022, arXiv 2106.09362.
     """
     n, spectrum = moments.n, moments.spectrum

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tebench.base.errors import InputError
 from tebench.baselines.foreground import LABEL_NAMES, dice
-from tebench.errors import InputError
-from tebench.registry import metric
+from tebench.metrics.registry import metric
 
 
 @metric(

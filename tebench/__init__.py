@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tebench.registry import metric
+from tebench.base.version import __version__
+from tebench.metrics.registry import metric
 
 __all__ = ["__version__", "load_features", "metric", "metrics", "score"]
-__version__ = "0.1.0"
+
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 if not (_CHECKOUT / "tebench" / "conf").exists() and (_CHECKOUT / "pyproject.toml").exists():
@@ -26,7 +27,7 @@ def metrics() -> dict:
     >>> tebench.metrics()["hscore"].direction
     'up'
     """
-    from tebench.registry import load
+    from tebench.metrics.registry import load
 
     return load()
 
@@ -51,7 +52,7 @@ def score(name: str, features, labels, *, cases=None, patches=None, probabilitie
     >>> round(tebench.score("hscore", features, labels), 2)
     0.95
     """
-    from tebench.scoring import score_arrays
+    from tebench.metrics.evaluate_one import score_arrays
 
     return score_arrays(
         name, features, labels, cases=cases, patches=patches, probabilities=probabilities, parameters=parameters

@@ -1,3 +1,3 @@
-from tebench.cli import main
+from tebench.cli.main import main
 
 main()

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import tebench
-from tebench import storage
-from tebench.errors import CacheError
+from tebench.base import storage
+from tebench.base.errors import CacheError
 
 ENCODERS = ["deepbet", "deepbet_bbox", "deepbet_random"]
 SMALL = [

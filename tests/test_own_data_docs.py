@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tebench.cli.options import own_options, prepare
 from tebench.encoders import checkpoints
-from tebench.options import own_options, prepare
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = (DOCS / "own_data.md").read_text(encoding="utf-8")

@@ -48,7 +48,7 @@ def test_wheel_runs_from_elsewhere(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(site)
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r}); import tebench; assert {str(site)!r} in tebench.__file__;"
-        "from tebench.cli import main; sys.argv[1:] = ['--cfg', 'job', 'metric=gbc']; main()"
+        "from tebench.cli.main import main; sys.argv[1:] = ['--cfg', 'job', 'metric=gbc']; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert "covariance: spherical" in done.stdout, done.stderr

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tebench.assets.fetch import Package, fetch_package, folder_of, state
-from tebench.errors import unknown_name
+from tebench.base.errors import unknown_name
 
 log = logging.getLogger(__name__)
 

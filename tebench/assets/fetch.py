@@ -26,9 +26,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tebench import storage
 from tebench.assets import source_archive
-from tebench.errors import AssetError, CacheError, InputError
+from tebench.base import storage
+from tebench.base.errors import AssetError, CacheError, InputError
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from tebench.errors import AssetError
+from tebench.base.errors import AssetError
 
 DEFAULT_INDEX = "https://pypi.org/simple"
 

@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 try:
     from numpy._core.multiarray import _reconstruct

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.network import Encoder
-from tebench.errors import InputError
 
 FILE_ORDER = (0, 1, 2)  # as a case has it: x, y, z in the file's own order
 REVERSED = (2, 1, 0)  # (z, y, x), what SimpleITK gives and nnU-Net's readers imitate

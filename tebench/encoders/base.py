@@ -62,8 +62,8 @@ def normalise(image: np.ndarray, how: str) -> np.ndarray:
 
     Statistics are those of float64 values; no array of that size is made, see `tebench.encoders.statistics`.
     """
+    from tebench.base.errors import InputError
     from tebench.encoders.statistics import mean_and_deviation, percentiles
-    from tebench.errors import InputError
 
     box = nonzero_box(image) if how == "zscore_all" else None
     out = np.zeros(image.shape, dtype=np.float32)  # zeros_like would take the memory now

@@ -7,7 +7,7 @@ import math
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 FREE = 2**28  # bytes of a network whatever its weight file holds
 TIMES = 16  # of the weight file: decoders and heads may be missing there

@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tebench import storage
 from tebench.assets import catalogue as assets
+from tebench.base import storage
+from tebench.base.errors import AssetError, unknown_name
 from tebench.encoders import checkpoints, plugins, published
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.reading import Reading
-from tebench.errors import AssetError, unknown_name
 
 if TYPE_CHECKING:
     from tebench.encoders.network import Encoder

@@ -17,8 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tebench import storage
-from tebench.errors import InputError
+from tebench.base import storage
+from tebench.base.errors import InputError
 
 if TYPE_CHECKING:
     from tebench.encoders.network import Encoder

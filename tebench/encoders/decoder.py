@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import Stage
 from tebench.encoders.initialisation import he_normal, without_global_draws
-from tebench.errors import InputError
 
 SLOPE = 0.01
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tebench.base.errors import InputError
 from tebench.encoders import graphdef
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.initialisation import he_normal, without_global_draws
 from tebench.encoders.network import Encoder, same_weights
-from tebench.errors import InputError
 
 
 def _convolve(inside: int, out: int, kernel: int = 3) -> nn.Conv3d:

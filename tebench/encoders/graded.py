@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import EncoderFacts
 from tebench.encoders.network import Encoder
-from tebench.errors import InputError
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 _FLOAT = 1
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 
 def tensors(file: Path | BinaryIO, label: str = "") -> dict[str, Tensor]:

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tebench import storage
+from tebench.base import storage
+from tebench.base.errors import InputError
 from tebench.encoders.axes import REVERSED, AxisEncoder
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.checkpoints import KERAS
@@ -27,7 +28,6 @@ from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.network import same_weights
 from tebench.encoders.reading import Reading, n_parameters
 from tebench.encoders.weights import check_finite, compare, fill
-from tebench.errors import InputError
 
 VERSION = "invesalius/1"  # raise with every change that alters features
 SHA256 = "575a85d71aaf8de9c990a01bed7c0afc25edd8a07b52f3dbfc079c0f76be6116"

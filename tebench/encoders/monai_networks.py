@@ -20,14 +20,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tebench import storage
+from tebench.base import storage
+from tebench.base.errors import InputError, unknown_name
 from tebench.encoders.base import NORMALISATIONS, EncoderFacts, InputSpec, Stage
 from tebench.encoders.bounded import MOST_VOXELS, bounded
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.network import Encoder
 from tebench.encoders.reading import Reading, n_parameters
 from tebench.encoders.weights import beside, check_finite, compare, fill, unwrapped
-from tebench.errors import InputError, unknown_name
 
 VERSION = "monai/1"  # raise with every change that alters features
 NETWORKS = ("DynUNet", "SegResNet", "SwinUNETR", "UNet")

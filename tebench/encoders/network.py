@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
-from tebench.errors import InputError
 
 
 class Encoder(nn.Module):

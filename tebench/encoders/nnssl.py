@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 
+from tebench.base.errors import InputError, TebenchError
 from tebench.encoders import primus, resenc
 from tebench.encoders.base import EncoderFacts, InputSpec
 from tebench.encoders.bounded import MOST_VOXELS
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.reading import Reading, n_parameters
 from tebench.encoders.weights import beside, check_finite, compare, fill, nearest, unwrapped
-from tebench.errors import InputError, TebenchError
 
 PRIMUS = {"PrimusS": primus.S, "PrimusB": primus.B, "PrimusM": primus.M, "PrimusL": primus.L}
 RESENC = ("ResEncL", "NoSkipResEncL", "ResidualEncoderUNet")

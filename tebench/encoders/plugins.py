@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 if TYPE_CHECKING:
     from tebench.encoders.network import Encoder

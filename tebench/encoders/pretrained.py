@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 
+from tebench.base.errors import AssetError
 from tebench.encoders.base import EncoderFacts
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.network import Encoder
 from tebench.encoders.source_head import Headed, SourceHead
-from tebench.errors import AssetError
 
 
 @without_global_draws

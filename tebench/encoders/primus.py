@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tebench.base.errors import InputError
 from tebench.encoders.axes import FILE_ORDER, AxisEncoder
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.initialisation import without_global_draws
-from tebench.errors import InputError
 
 VERSION = "primus/1"  # raise with every change that alters features
 TEMPERATURE = 10000.0

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from tebench import storage
+from tebench.base import storage
+from tebench.base.errors import AssetError
 from tebench.encoders.base import EncoderFacts
-from tebench.errors import AssetError
 
 PINNED: dict[str, str] = {
     "ssl_mae": "653e9d8063f7a944dc8f4e99113a97b785f06e8bb537a4f905ddf8f5189901b7",

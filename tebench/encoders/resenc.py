@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from tebench.base.errors import InputError
 from tebench.encoders.axes import FILE_ORDER, AxisEncoder
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.initialisation import he_normal, without_global_draws
-from tebench.errors import InputError
 
 VERSION = "resenc/1"  # raise with every change that alters features
 SLOPE = 0.01

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import Stage
 from tebench.encoders.network import Encoder
-from tebench.errors import InputError
 
 FINEST = 2  # voxels a logit along each axis
 WIDTH = 16

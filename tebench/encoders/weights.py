@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation import groundtruth
 from tebench.evaluation.ceiling import Ceiling, split_ceiling
 from tebench.evaluation.correlation import is_constant, merge_ties

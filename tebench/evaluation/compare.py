@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.correlation import weighted_tau, weighted_tau_many
 from tebench.evaluation.evaluate import prepare
 from tebench.evaluation.pools import Pool

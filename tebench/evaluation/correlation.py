@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.concordance import FROM
 from tebench.evaluation.concordance import concordance as by_sorting
 

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation import arrays
 from tebench.evaluation.arrays import MEAN, Cell, TaskTruth
 from tebench.evaluation.correlation import STATISTICS, point, point_many, tied_pairs, weighted_tau_many

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError, unknown_name
+from tebench.base.errors import InputError, unknown_name
 
 COLUMNS = ("protocol", "encoder", "task", "seed", "metric", "value")
 KEY = ["protocol", "encoder", "task", "seed", "metric"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tebench.errors import InputError, unknown_name
-from tebench.storage import hash_json
+from tebench.base.errors import InputError, unknown_name
+from tebench.base.storage import hash_json
 
 
 @dataclass(frozen=True)

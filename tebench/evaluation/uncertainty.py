@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.correlation import merge_ties, point, point_many
 from tebench.evaluation.reliability import residuals
 

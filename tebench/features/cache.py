@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-import tebench
-from tebench import storage
-from tebench.errors import CacheError, InputError
+from tebench.base import storage
+from tebench.base.errors import CacheError, InputError
+from tebench.base.version import __version__
 from tebench.features import tensors
 from tebench.features.sample import FeatureSet, Sample
 
@@ -212,4 +212,4 @@ def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     found = {name: version(name) for name in ("numpy", "torch")}
-    return {"tebench": tebench.__version__, "python": platform.python_version(), **found}
+    return {"tebench": __version__, "python": platform.python_version(), **found}

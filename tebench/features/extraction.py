@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench import failures, storage
-from tebench.errors import CacheError, InputError
+from tebench.base import failures, storage
+from tebench.base.errors import CacheError, InputError
 from tebench.features import cache as feature_cache
 from tebench.features import gather, windows
 from tebench.features.partial import PartialFeatures, assemble, clear_left
 from tebench.features.progress import Progress
 from tebench.features.sample import Sample
 from tebench.features.volumes import Kept, Volume
-from tebench.meter import Meter
+from tebench.runtime.meter import Meter
+from tebench.runtime.threads import one_thread
 from tebench.tasks.base import Task
-from tebench.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def extract(
     decoder_seed: of the random decoder.   interpolation: "nearest" or "trilinear" between map cells.
     patch: window in voxels, None = the encoder's own.   overlap: share of a window, 0 <= overlap < 1.
     progress: True shows a bar on stderr; a function is called with (windows done, windows in all).
-    retry: try again what has a recorded failure that stands, see `tebench.failures`.
+    retry: try again what has a recorded failure that stands, see `tebench.base.failures`.
     kept: small volumes of extractions before, for encoders that read the same cases in the same way.
 
     Every sampled voxel is read once, by the window whose centre is nearest (the lower one at a tie);

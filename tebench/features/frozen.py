@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import Stage
-from tebench.errors import InputError
 
 # Values of the stages' maps that windows computed together may hold, 4 bytes each, and how many windows at most.
 MAP_VALUES = {"cpu": 2**26, "cuda": 2**28}

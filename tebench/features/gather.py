@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 INTERPOLATIONS = ("nearest", "trilinear")
 

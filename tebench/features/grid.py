@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tebench import storage
-from tebench.errors import InputError
+from tebench.base import storage
+from tebench.base.errors import InputError
 from tebench.features.cache import MANIFEST, folder_for, is_valid
 from tebench.features.parallel import KEPT, Workers, extract_one, loaded
 from tebench.features.partial import clear_left
 from tebench.features.sample import Sample
 from tebench.features.volumes import Kept
-from tebench.heap import freed_memory_kept
-from tebench.interrupts import killed_worker_named
+from tebench.runtime.heap import freed_memory_kept
+from tebench.runtime.interrupts import killed_worker_named
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)

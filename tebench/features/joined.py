@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench import storage
-from tebench.errors import CacheError, InputError
+from tebench.base import storage
+from tebench.base.errors import CacheError, InputError
 from tebench.features import sample_store
 from tebench.features.sample import Sample
 from tebench.features.sampling import ARRAYS, Recipe, assemble, description, draw

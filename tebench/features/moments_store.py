@@ -19,13 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-import tebench.moments
-from tebench import meter, storage
-from tebench.errors import CacheError
+import tebench.metrics.moments
+from tebench.base import storage
+from tebench.base.errors import CacheError
 from tebench.features import tensors
 from tebench.features.cache import file_name
 from tebench.features.sample import FeatureSet
-from tebench.moments import Moments, Spectrum
+from tebench.metrics.moments import Moments, Spectrum
+from tebench.runtime import meter
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class _Later:
 
 @functools.cache
 def _code_hash() -> str:
-    return storage.sha256_file(Path(tebench.moments.__file__))
+    return storage.sha256_file(Path(tebench.metrics.moments.__file__))
 
 
 def path_for(folder: Path, features: FeatureSet, stage: str, rows: np.ndarray, labels: np.ndarray) -> Path:

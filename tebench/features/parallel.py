@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.features.progress import bar
 from tebench.features.sample import Sample
 from tebench.features.volumes import Kept
-from tebench.heap import keep_freed_memory, large_pages
-from tebench.interrupts import begin_worker, deaf_children, killed_worker_named
+from tebench.runtime.heap import keep_freed_memory, large_pages
+from tebench.runtime.interrupts import begin_worker, deaf_children, killed_worker_named
+from tebench.runtime.workers import pool
 from tebench.tasks.base import Task
-from tebench.workers import pool
 
 log = logging.getLogger(__name__)
 

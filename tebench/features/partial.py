@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench import storage
-from tebench.errors import CacheError, InputError
+from tebench.base import storage
+from tebench.base.errors import CacheError, InputError
 from tebench.features import tensors
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tebench import storage
-from tebench.errors import CacheError
+from tebench.base import storage
+from tebench.base.errors import CacheError
 from tebench.features.sample import Sample
 from tebench.features.sampling import ARRAYS, Recipe, assemble, description, draw
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tebench import storage
-from tebench.errors import InputError
+from tebench.base import storage
+from tebench.base.errors import InputError
 from tebench.features.sample import Role, Sample
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench.errors import CacheError
+from tebench.base.errors import CacheError
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1"}
 _CODES = {np.dtype(text): code for code, text in DTYPES.items()}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import InputSpec, normalise
-from tebench.errors import InputError
 from tebench.features.sample import Sample
 from tebench.tasks.base import Case, Task
 

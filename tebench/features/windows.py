@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 Triple = tuple[int, int, int]
 

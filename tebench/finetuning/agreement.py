@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 # Dice. Below this no spread of three seeds is known well enough to fail a run for.
 LEAST = 0.02

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tebench.errors import TebenchError
+from tebench.base.errors import TebenchError
+from tebench.base.storage import locked
 from tebench.finetuning import rows
 from tebench.finetuning.protocol import Protocol
-from tebench.storage import locked
-from tebench.threads import one_thread
+from tebench.runtime.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def _environment(device: str) -> dict:
 
     import torch
 
-    from tebench import __version__
+    from tebench.base.version import __version__
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
     return {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tebench.storage import atomic_path, sha256_bytes
+from tebench.base.storage import atomic_path, sha256_bytes
 
 log = logging.getLogger(__name__)
 

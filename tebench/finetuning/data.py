@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import InputSpec, normalise
-from tebench.errors import InputError
 from tebench.finetuning.protocol import Protocol
 from tebench.tasks.base import Task
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import Stage
 from tebench.encoders.network import Encoder
-from tebench.errors import InputError
 
 
 class LightDecoder(nn.Module):

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tebench.errors import InputError, unknown_name
-from tebench.parameters import Interval, complete, keyword_parameters
-from tebench.storage import hash_json
+from tebench.base.errors import InputError, unknown_name
+from tebench.base.storage import hash_json
+from tebench.metrics.parameters import Interval, complete, keyword_parameters
 
 # Raised whenever the training or evaluation code changes what a run computes: old results are then made again.
 TRAINING_VERSION = 2

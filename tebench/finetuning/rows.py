@@ -10,8 +10,8 @@ import logging
 import math
 from pathlib import Path
 
-from tebench.errors import CacheError, InputError
-from tebench.storage import atomic_path, hash_json, locked, read_json, write_json
+from tebench.base.errors import CacheError, InputError
+from tebench.base.storage import atomic_path, hash_json, locked, read_json, write_json
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from tebench import failures
-from tebench.errors import InputError, TebenchError
+from tebench.base import failures
+from tebench.base.errors import InputError, TebenchError
+from tebench.base.storage import make_folder
 from tebench.finetuning import rows
 from tebench.finetuning.cell import Run, Sources
 from tebench.finetuning.protocol import Protocol
 from tebench.finetuning.workers import Bar, Report, in_process, in_workers
-from tebench.storage import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def run_grid(
     on_result: called after each new result (say to rewrite the CSV).
 
     A run that fails is written down (`failed-*.json`), reported, and tried again the next time; with retry=False only
-    where the machine may have caused it, see `tebench.failures`.
+    where the machine may have caused it, see `tebench.base.failures`.
     """
     protocol = Protocol.load(protocol)
     if not isinstance(workers, int) or workers < 1:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from tebench.base.errors import InputError, TebenchError
 from tebench.encoders.network import Encoder
-from tebench.errors import InputError, TebenchError
 from tebench.finetuning import checkpoint as checkpoints
 from tebench.finetuning.data import shared_patches
 from tebench.finetuning.decoder import LightDecoder, Segmenter, initialise

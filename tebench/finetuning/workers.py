@@ -10,9 +10,9 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tebench import failures
+from tebench.base import failures
 from tebench.finetuning.cell import Run, execute_run
-from tebench.interrupts import begin_worker, deaf_children
+from tebench.runtime.interrupts import begin_worker, deaf_children
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def in_process(todo, workers, device, every, sources, report, bar, on_result) ->
 
 def _worker(runs, messages, sources, device, every) -> None:
     """Body of a worker process: run after run until the queue gives None."""
-    from tebench.heap import keep_freed_memory
+    from tebench.runtime.heap import keep_freed_memory
 
     # The parent ends its workers on Ctrl-C, which lose at most the steps since a checkpoint.
     begin_worker()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.graphs.checks import as_tensor, give_back, in_order, true_places
 
 _NONE = torch.iinfo(torch.int64).max

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import torch
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 
 def as_tensor(values, name: str, *, ndim: int, shape: str, finite: bool = True) -> torch.Tensor:

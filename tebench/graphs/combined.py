@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.graphs.boruvka import forest_of_edges
 from tebench.graphs.checks import as_tensor, give_back, in_order
 from tebench.graphs.operands import Points, full_precision

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.graphs.checks import as_tensor, give_back
 from tebench.graphs.equal_rows import distinct_rows
 from tebench.graphs.neighbour_rows import nearest_by_rows, nearest_first

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.graphs.checks import on_cpu
 
 _ROWS = 512  # rows prepared at a time, so that their temporaries stay in the cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.graphs.checks import as_tensor, give_back, least_first, on_cpu, true_places
 from tebench.graphs.operands import full_precision
 from tebench.graphs.prim import batched_trees, pack

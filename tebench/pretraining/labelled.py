@@ -60,12 +60,12 @@ def real_cases(task: Task) -> list[str]:
 
 def images(name: str) -> tuple[Image, ...]:
     """The packaged images of a label map, as records tell of them."""
-    from tebench.tasks import leakage
+    from tebench.tasks import image_registry
 
     recipe = next(recipe for recipe in (*catalogue.recipes(), *source_only.RECIPES) if recipe.name == name)
     share = 1 / len(recipe.train)
     modality = recipe.facts["modality"].split()[-1].replace("MRI", "MR")
     return tuple(
-        Image(leakage.image_id(source.package, source.image), source.package, source.image, share, modality)
+        Image(image_registry.image_id(source.package, source.image), source.package, source.image, share, modality)
         for source in recipe.train
     )

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from tebench.errors import InputError, unknown_name
-from tebench.parameters import Interval, complete, keyword_parameters
-from tebench.storage import hash_json
+from tebench.base.errors import InputError, unknown_name
+from tebench.base.storage import hash_json
+from tebench.metrics.parameters import Interval, complete, keyword_parameters
 
 # Raised whenever the code changes what a run computes: weights are then made again.
 PRETRAINING_VERSION = 1
@@ -70,15 +70,12 @@ class Recipe:
         object.__setattr__(self, "method", self.method or self.name)
 
     @classmethod
-    def load(cls, name: str, shape: str = "resenc_s") -> Recipe:
-        """The recipe `conf/pretraining/NAME.yaml`, or one source, STEM_SOURCE, of a file that lists `sources`.
-
-        shape: which architecture is trained: a file may hold other numbers for some of them, under `shapes`.
-        """
+    def load(cls, name: str) -> Recipe:
+        """The recipe `conf/pretraining/NAME.yaml`, or one source, STEM_SOURCE, of a file that lists `sources`."""
         found = _given().get(name)
         if found is None:
             raise unknown_name("pre-training recipe", name, names())
-        return cls.make(**_of_shape(found, shape))
+        return cls.make(**found)
 
     @classmethod
     def make(
@@ -141,12 +138,9 @@ def _given() -> dict[str, dict]:
     for path in sorted(folder().glob("*.yaml")):
         given = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
         for source in given.pop("sources", [None]):
-            one = {} if source is None else {"name": f"{path.stem}_{source}", "source": source}
+            one = {}
+            if source is not None:
+                title = given["title"].replace("SOURCE", source)
+                one = {"name": f"{path.stem}_{source}", "source": source, "title": title}
             found[one.get("name", path.stem)] = {**given, **one}
     return found
-
-
-def _of_shape(given: dict, shape: str) -> dict:
-    """The recipe's values with those of its section `shapes` that belong to one architecture."""
-    given = dict(given)
-    return given | given.pop("shapes", {}).get(shape, {})

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tebench import storage
 from tebench.assets import catalogue as assets
-from tebench.errors import CacheError, unknown_name
+from tebench.base import storage
+from tebench.base.errors import CacheError, unknown_name
 from tebench.pretraining import sources
 from tebench.pretraining.recipe import Recipe
-from tebench.threads import one_thread
+from tebench.runtime.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -179,14 +179,13 @@ def facts(recipe: Recipe, name: str, dose: str, steps: int, seed: int, parameter
     else:
         kind, data = "self-supervised", f"{len(ids)} unlabelled packaged images, 2 mm: {', '.join(ids)}"
     licences = dict.fromkeys(about(image)["licence"] for image in images_of(recipe))
-    title = recipe.title + (f" on {recipe.source}" if recipe.source else "")
     chosen = "" if shape == SHAPES[0] else f" shape={shape}"
     return {
         "name": name,
-        "title": f"{twin.title.removesuffix(', random weights').removesuffix(' shape')}, {title}"
+        "title": f"{twin.title.removesuffix(', random weights').removesuffix(' shape')}, {recipe.title}"
         + (", short" if dose == "short" else ""),
         "architecture": twin.architecture,
-        "pretraining": f"{kind}: {title} ({recipe.paper}), {steps} steps",
+        "pretraining": f"{kind}: {recipe.title} ({recipe.paper}), {steps} steps",
         "training_data": data,
         "licence": "Apache-2.0; of the images: " + "; ".join(licences),
         "source": f"tebench, job=pretrain{chosen} method={recipe.name} dose={dose} seed={seed}",
@@ -215,9 +214,9 @@ def versions() -> dict[str, str]:
     import numpy
     import torch
 
-    import tebench
+    from tebench.base.version import __version__
 
-    return {"tebench": tebench.__version__, "torch": torch.__version__, "numpy": numpy.__version__}
+    return {"tebench": __version__, "torch": torch.__version__, "numpy": numpy.__version__}
 
 
 def machine() -> dict[str, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench import storage
 from tebench.assets import catalogue as assets
+from tebench.base import storage
 
 log = logging.getLogger(__name__)
 

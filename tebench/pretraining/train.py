@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from tebench.base.errors import TebenchError
 from tebench.encoders.network import Encoder
-from tebench.errors import TebenchError
 from tebench.finetuning import checkpoint as checkpoints
 from tebench.pretraining.draw import Draw, Volumes
 from tebench.pretraining.methods import method_class

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tebench.errors import NotApplicable
+from tebench.base.errors import NotApplicable
 from tebench.features.sample import FeatureSet, Role
-from tebench.metrics.grtd import grtd
-from tebench.metrics.labelled_tree import at_most, chance_of_cross, labelled_tree
-from tebench.metrics.patches import leakages, mixed
-from tebench.registry import get
+from tebench.metrics.evaluate_one import select_stages
+from tebench.metrics.registry import get
+from tebench.metrics.topology.grtd import grtd
+from tebench.metrics.topology.labelled_tree import at_most, chance_of_cross, labelled_tree
+from tebench.metrics.topology.patches import leakages, mixed
 from tebench.reporting import style
-from tebench.scoring import select_stages
 from tebench.tasks.base import Case, Task
 
 PATCHES, NODES = 6, 40  # patches drawn large; rows of each class in the drawn global trees
@@ -236,7 +236,7 @@ def _draw_trees(pair, features, case: int, colours) -> None:
 
 def _flat(points, labels):
     """((M, 2) principal plane of the distinct rows, first row of each, the label most rows of each have)."""
-    from tebench.metrics.labelled_tree import group_rows
+    from tebench.metrics.topology.labelled_tree import group_rows
 
     group, first = group_rows(points)
     counts = np.zeros((len(first), labels.max() + 1))

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.arrays import MEAN
 from tebench.reporting import labels, style
 from tebench.reporting.style import GREY, Look

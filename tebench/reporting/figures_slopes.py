@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation import evaluate
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.uncertainty import seed_draws
@@ -28,7 +28,7 @@ def best_pair(frame: pd.DataFrame) -> tuple[str, str] | None:
 
     Static baselines and metrics that are not built in belong to neither family.
     """
-    from tebench.registry import load
+    from tebench.metrics.registry import load
 
     known = load()
     means = frame[(frame["task"] == MEAN) & frame["tau_w"].notna()]

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable
 
-from tebench.registry import Metric, load
+from tebench.metrics.registry import Metric, load
 
 NEEDS = {
     "matrix": "features and labels",

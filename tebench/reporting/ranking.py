@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tebench.base.storage import write_json, write_text
 from tebench.evaluation import ranking
-from tebench.registry import get
+from tebench.metrics.registry import get
 from tebench.reporting import style
 from tebench.reporting.formats import csv_text
 from tebench.reporting.summary import number, p_text
-from tebench.storage import write_json, write_text
 
 
 def write(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from tebench.errors import UnknownNameError
+from tebench.base.errors import UnknownNameError
+from tebench.base.storage import write_text
 from tebench.evaluation import evaluate, reliability
 from tebench.evaluation.compare import rank_groups
 from tebench.evaluation.pools import Pool
 from tebench.reporting import figures, figures_slopes, formats, style, tables
 from tebench.reporting.style import Look
-from tebench.storage import write_text
 
 FIGURES = ("correlation-*", "slopes-*", "ground-truth", "cost-quality")
 

@@ -6,8 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tebench.errors import InputError
-from tebench.storage import atomic_path, make_folder
+from tebench.base.errors import InputError
+from tebench.base.storage import atomic_path, make_folder
 
 FORMATS = ("png", "svg", "pdf")
 GREY = "0.45"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.compare import holm
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from tebench.base.storage import make_folder, write_text
 from tebench.reporting import formats
 from tebench.reporting.summary import Summary, number, p_text, span, summarise
-from tebench.storage import make_folder, write_text
 
 WIDTH = 120
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 IGNORED = -1  # the label of a voxel that nobody labelled: it is neither background nor foreground
 

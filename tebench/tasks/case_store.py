@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench import storage
-from tebench.errors import CacheError
+from tebench.base import storage
+from tebench.base.errors import CacheError
 from tebench.tasks.base import Case
 
 logger = logging.getLogger(__name__)

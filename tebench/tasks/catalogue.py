@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tebench.errors import InputError, unknown_name
+from tebench.base.errors import InputError, unknown_name
 from tebench.tasks.base import Task
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench import storage
-from tebench.errors import CacheError, InputError, unknown_name
+from tebench.base import storage
+from tebench.base.errors import CacheError, InputError, unknown_name
 from tebench.tasks import validation
 from tebench.tasks.base import IGNORED, Case, Task
 from tebench.tasks.images import read

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks.images import ending_of
 from tebench.tasks.layout import Files, Layout, channel_names, inside, plain_labels, twice, whole
 

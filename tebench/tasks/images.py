@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks import metaimage
 
 NIBABEL = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr", ".img", ".img.gz", ".mnc")

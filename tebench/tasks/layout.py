@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 
 @dataclass(frozen=True)

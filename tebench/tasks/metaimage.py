@@ -9,7 +9,7 @@ import math
 import re
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 
 _BYTES = {
     "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4, "LONG_LONG": 8,

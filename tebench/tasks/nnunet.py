@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks.images import ending_of
 from tebench.tasks.layout import Files, Labels, Layout, channel_names, inside, plain_labels, region_labels, twice, whole
 

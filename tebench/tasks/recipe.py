@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tebench import storage
 from tebench.assets import catalogue as assets
-from tebench.errors import InputError
-from tebench.tasks import case_store, leakage
+from tebench.base import storage
+from tebench.base.errors import InputError
+from tebench.tasks import case_store
 from tebench.tasks.base import Case, Task
+from tebench.tasks.image_registry import image_id
 from tebench.tasks.source import Source
 from tebench.tasks.virtual import Variation, generator, simulate
 
@@ -70,8 +71,8 @@ class TaskRecipe:
         facts = {
             **self.facts,
             "packages": self.packages(),
-            "training_images": [leakage.image_id(source.package, source.image) for source in self.train],
-            "test_images": [leakage.image_id(source.package, source.image) for source in self.test],
+            "training_images": [image_id(source.package, source.image) for source in self.train],
+            "test_images": [image_id(source.package, source.image) for source in self.test],
             "spacing_mm": self.spacing,
             "n_real_training_images": len(self.train),
             "n_real_test_images": len(self.test),

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from tebench.assets import catalogue as assets
-from tebench.errors import AssetError, InputError
+from tebench.base.errors import AssetError, InputError
 from tebench.tasks import nrrd
 from tebench.tasks.base import Case
 

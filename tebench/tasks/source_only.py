@@ -5,7 +5,7 @@ A source has training cases only: Dice is never measured on it.
 
 from __future__ import annotations
 
-from tebench.errors import unknown_name
+from tebench.base.errors import unknown_name
 from tebench.tasks import catalogue, starter
 from tebench.tasks.base import Task
 from tebench.tasks.recipe import TaskRecipe

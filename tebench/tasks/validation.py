@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks.images import Image, apart, read
 from tebench.tasks.layout import Files, Labels, Layout
 

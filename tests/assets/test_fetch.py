@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from tebench import storage
 from tebench.assets import catalogue, fetch, source_archive
-from tebench.errors import AssetError, InputError, UnknownNameError
+from tebench.base import storage
+from tebench.base.errors import AssetError, InputError, UnknownNameError
 
 NAME = "tebench-tiny-asset"
 FILES = {
@@ -196,7 +196,7 @@ def test_no_network(package, tmp_path, monkeypatch):
 
 
 def test_offline_leaves_the_network_to_the_job_that_fetches(quick, index, monkeypatch):
-    from tebench.jobs import assets
+    from tebench.cli.jobs import assets
 
     monkeypatch.setenv(fetch.OFFLINE, "1")
     with pytest.raises(AssetError, match=rf"{NAME} 1.0: not fetched in .* run: tebench assets"):

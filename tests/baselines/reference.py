@@ -10,7 +10,7 @@ from pathlib import Path
 
 import reference_cases
 
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 VALUES = json.loads((Path(__file__).parent / "reference_values.json").read_text())
 

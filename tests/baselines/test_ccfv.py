@@ -3,8 +3,8 @@ import pytest
 from scipy.linalg import sqrtm
 
 import tebench
+from tebench.base.errors import InputError, NotApplicable
 from tebench.baselines.ccfv import case_energy, ccfv, energy, gaussian, unit, wasserstein
-from tebench.errors import InputError, NotApplicable
 
 RNG = np.random.default_rng(0)
 

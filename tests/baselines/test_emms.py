@@ -3,7 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.emms import emms
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 @pytest.mark.reference("emms", source="own: numpy least squares on the rows")

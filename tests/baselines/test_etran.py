@@ -3,7 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.etran import etran, etran_energy, etran_lda, min_max
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 @pytest.mark.reference("etran_energy", source="mgholamikn/ETran metrics.py")

@@ -3,7 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.gbc import gbc
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 def dense(X, labels, *, ddof=0, ridge=0.0):

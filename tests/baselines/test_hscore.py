@@ -3,7 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.hscore import hscore
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 @pytest.mark.reference("hscore", source="thuml/Transfer-Learning-Library tllib/ranking/hscore.py")

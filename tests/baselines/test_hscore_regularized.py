@@ -4,7 +4,7 @@ import reference
 
 from tebench.baselines.hscore import hscore
 from tebench.baselines.hscore_regularized import hscore_regularized, ledoit_wolf
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 @pytest.mark.reference("hscore_regularized", source="thuml/Transfer-Learning-Library tllib/ranking/hscore.py")

@@ -3,10 +3,10 @@ import pytest
 import reference
 
 import tebench
+from tebench.base.errors import NotApplicable
 from tebench.baselines.foreground import mean_case_dice
 from tebench.baselines.knn import knn
 from tebench.baselines.knn import vote as vote_of_points
-from tebench.errors import NotApplicable
 
 
 def vote(queries, points, labels, k):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import reference
 
+from tebench.base.errors import InputError
 from tebench.baselines.leep import leep
-from tebench.errors import InputError
 
 
 @pytest.mark.reference("leep", source="thuml/Transfer-Learning-Library tllib/ranking/leep.py")

@@ -3,7 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.lfc import lfc
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 def dense(X, y):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import tebench
+from tebench.base.errors import NotApplicable
 from tebench.baselines.linear_probe import linear_probe
-from tebench.errors import NotApplicable
 
 
 def sample(seed=0, n=120, d=6):

@@ -3,7 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.logme import logme
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 def dense_evidence(X, y, a, b):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from tebench.base.errors import InputError
 from tebench.baselines.mean_rank_elsewhere import mean_rank_elsewhere
-from tebench.errors import InputError
 
 
 @pytest.mark.reference("mean_rank_elsewhere", source="closed form: ranks by hand")

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pytest
 
-from tebench import registry
-from tebench.errors import InputError
-from tebench.moments import Moments
+from tebench.base.errors import InputError
+from tebench.metrics import registry
+from tebench.metrics.moments import Moments
 
 MODULES = (
     *("logme", "hscore", "hscore_regularized", "gbc", "transrate", "lfc", "sfda"),

@@ -3,7 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.ncti import ncti, ncti_ncc, ncti_seli, ncti_vc
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 def terms(name):

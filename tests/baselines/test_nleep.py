@@ -4,7 +4,7 @@ import reference
 
 from tebench.baselines import nleep as module
 from tebench.baselines.nleep import mixture_posteriors, nleep, principal_rows
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 @pytest.mark.parametrize("name", ["blobs_overlap", "binary_small", "imbalance_99", "random_labels", "rtd_pair"])

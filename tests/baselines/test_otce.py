@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import tebench
-from tebench.errors import NotApplicable
+from tebench.base.errors import NotApplicable
 
 
 def test_refused_with_the_reason():

@@ -3,7 +3,7 @@ import pytest
 import reference
 
 from tebench.baselines.pactran import pactran, pactran_dirichlet, pactran_gamma
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 @pytest.mark.reference("pactran_dirichlet", "pactran_gamma", source="google-research/pactran_metrics")

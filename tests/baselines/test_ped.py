@@ -6,7 +6,7 @@ from tebench.baselines.logme import logme
 from tebench.baselines.nleep import nleep
 from tebench.baselines.ped import push, repulsion
 from tebench.baselines.sfda import sfda
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 def sample(seed=0, n=150, d=4, separation=0.5):

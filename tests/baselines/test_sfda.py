@@ -4,7 +4,7 @@ import reference
 
 from tebench.baselines.discriminant import adaptive_weight, discriminants, shrunk, softmax, solve
 from tebench.baselines.sfda import sfda
-from tebench.moments import Moments
+from tebench.metrics.moments import Moments
 
 
 @pytest.mark.reference("sfda", source="TencentARC/SFDA metrics.py")

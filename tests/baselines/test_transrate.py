@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import reference
 
-from tebench import moments as module
 from tebench.baselines.transrate import transrate
-from tebench.moments import Moments
+from tebench.metrics import moments as module
+from tebench.metrics.moments import Moments
 
 
 @pytest.mark.reference("transrate", source="own: log determinants, stored beside the cases")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import tebench
+from tebench.base.errors import InputError, NotApplicable
 from tebench.baselines.zero_shot import zero_shot
-from tebench.errors import InputError, NotApplicable
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 

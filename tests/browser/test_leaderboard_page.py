@@ -13,11 +13,11 @@ sys.path.append(str(Path(__file__).parents[1] / "reporting"))
 import leaderboard_world
 import pandas as pd
 
+from tebench.cli.jobs.cite import cite
 from tebench.evaluation.pools import Pool
-from tebench.jobs.cite import cite
-from tebench.reporting import leaderboard, leaderboard_page
-from tebench.reporting.leaderboard_boards import Board
-from tebench.reporting.leaderboard_data import view_id
+from tebench.publication import leaderboard_page, publish
+from tebench.publication.boards import Board
+from tebench.publication.page_data import view_id
 
 pytestmark = pytest.mark.browser
 METRICS = ("grtd", "lbtc", "grtd_lbtc", "leep")
@@ -61,8 +61,8 @@ def _site(tmp_path_factory):
     rows, truth = leaderboard_world.rows_and_truth()
     truth = pd.concat([truth, leaderboard_world.frozen(truth)])
     leaderboard_world.write(folder, rows[rows["metric"].isin(METRICS)], truth)
-    boards = [replace(board, pools=board.pools[:2]) for board in leaderboard.boards(folder)]
-    leaderboard.write(folder, leaderboard.render(boards, {"rows": "0"}, draw=False))
+    boards = [replace(board, pools=board.pools[:2]) for board in publish.boards(folder)]
+    publish.write(folder, publish.render(boards, {"rows": "0"}, draw=False))
     return folder, boards
 
 

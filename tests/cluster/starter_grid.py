@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tebench import storage
+from tebench.base import storage
 
 HERE = Path(__file__).resolve().parent
 ENCODERS, TASKS = ("deepbrain", "deepbrain_random"), ("tissues", "subcortex")

@@ -9,11 +9,11 @@ import pytest
 import torch
 from checkpoint_files import patch, primus_content, resenc_content, resenc_network, save
 
+from tebench.base.errors import InputError, UnknownNameError
 from tebench.encoders import catalogue, checkpoints, plugins
 from tebench.encoders.checkpoints import describe, open_checkpoint
 from tebench.encoders.network import Encoder
 from tebench.encoders.weights import read
-from tebench.errors import InputError, UnknownNameError
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from tensorboard.util import tensor_util
 from torch.nn import functional
 
 from tebench.assets import catalogue as assets
+from tebench.base.errors import InputError
 from tebench.encoders import catalogue, graphdef
-from tebench.errors import InputError
 
 DEAD = object()  # output of the branch of a Switch that is not taken
 

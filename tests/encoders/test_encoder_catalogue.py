@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tebench.assets import catalogue as assets
+from tebench.base.errors import AssetError, UnknownNameError
 from tebench.encoders import catalogue
 from tebench.encoders.decoder import RandomDecoder
-from tebench.errors import AssetError, UnknownNameError
 
 TWINS = {"deepbet_random": "deepbet", "deepbet_bbox_random": "deepbet_bbox", "deepbrain_random": "deepbrain"}
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from tebench.base.errors import InputError
 from tebench.encoders import catalogue, graded
-from tebench.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from tebench.base.errors import InputError
 from tebench.encoders import catalogue, checkpoints, invesalius
 from tebench.encoders.base import normalise
 from tebench.encoders.checkpoints import describe, open_checkpoint
-from tebench.errors import InputError
 
 REAL = os.environ.get("TEBENCH_INVESALIUS")
 CHANNELS = ((1, 8), (8, 8), (8, 16), (16, 16), (16, 32), (32, 32), (64, 32), (32, 16), (16, 8))

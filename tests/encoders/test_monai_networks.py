@@ -7,9 +7,9 @@ import torch
 from checkpoint_files import patch
 from monai.networks import nets
 
+from tebench.base.errors import InputError, UnknownNameError
 from tebench.encoders import checkpoints
 from tebench.encoders.checkpoints import describe, open_checkpoint
-from tebench.errors import InputError, UnknownNameError
 
 NETWORKS = {
     "UNet": (

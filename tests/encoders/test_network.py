@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from tebench.base.errors import InputError
 from tebench.encoders import catalogue
 from tebench.encoders.base import InputSpec, Stage
 from tebench.encoders.network import Encoder
-from tebench.errors import InputError
 
 
 def smallest(encoder):

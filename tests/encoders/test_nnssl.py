@@ -17,8 +17,8 @@ from checkpoint_files import (
     save,
 )
 
+from tebench.base.errors import InputError
 from tebench.encoders.checkpoints import describe, open_checkpoint
-from tebench.errors import InputError
 
 
 def turned(network, x):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import NORMALISATIONS, nonzero_box, normalise
-from tebench.errors import InputError
 
 
 def test_zscore_all_counts_the_zeros_of_the_box_and_none_outside():

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tebench.assets import catalogue as assets
+from tebench.base.errors import UnknownNameError
 from tebench.encoders import catalogue, provenance
-from tebench.errors import UnknownNameError
 
 
 @pytest.mark.parametrize("name", catalogue.names("zoo"))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from tebench import storage
+from tebench.base import storage
+from tebench.base.errors import AssetError
 from tebench.encoders import catalogue, published
 from tebench.encoders.reading import n_parameters
-from tebench.errors import AssetError
 from tebench.pretraining import sources
 from tebench.pretraining.recipe import Recipe
 from tebench.pretraining.runs import key_of

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tebench.base.errors import InputError
 from tebench.encoders import catalogue
 from tebench.encoders.base import Stage
 from tebench.encoders.decoder import RandomDecoder
-from tebench.errors import InputError
 
 
 def stages(*channels_and_strides):

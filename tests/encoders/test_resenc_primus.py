@@ -7,10 +7,10 @@ import pytest
 import torch
 from checkpoint_files import FACTS, PRIMUS, RESENC, patch, primus_network, resenc_network
 
+from tebench.base.errors import InputError
 from tebench.encoders import primus, resenc
 from tebench.encoders.axes import REVERSED, AxisEncoder
 from tebench.encoders.base import InputSpec
-from tebench.errors import InputError
 
 
 def count(module):

@@ -6,9 +6,9 @@ import pytest
 import safetensors.torch
 import torch
 
+from tebench.base.errors import AssetError
 from tebench.encoders import catalogue, pretrained, resenc_small
 from tebench.encoders.reading import n_parameters
-from tebench.errors import AssetError
 
 
 def test_shape_is_the_catalogues():

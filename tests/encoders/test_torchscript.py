@@ -8,8 +8,8 @@ import zipfile
 import pytest
 import torch
 
+from tebench.base.errors import InputError
 from tebench.encoders import torchscript
-from tebench.errors import InputError
 
 
 def archive(pickled: bytes, storages=None) -> bytes:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, pearsonr, weightedtau
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation import correlation as c
 
 

@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import weightedtau
 from simulated_scores import simulate
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.compare import holm, rank_groups, swap_test, swaps
 from tebench.evaluation.evaluate import COLUMNS, evaluate, points
 from tebench.evaluation.influence import influence

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation import groundtruth as g
 
 

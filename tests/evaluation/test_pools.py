@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from simulated_scores import simulate
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.influence import influence
 from tebench.evaluation.pools import Pool, combine, narrow, recompute

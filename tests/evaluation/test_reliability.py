@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import f_oneway
 from simulated_scores import simulate
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation import reliability as r
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import weightedtau
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation import uncertainty as u
 from tebench.evaluation.correlation import weighted_tau, weighted_tau_many
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tebench import storage
+from tebench.base import storage
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.features import partial
 from tebench.features.sample import Role, Sample

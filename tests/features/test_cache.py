@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tebench
-from tebench import storage
-from tebench.errors import CacheError
+from tebench.base import storage
+from tebench.base.errors import CacheError
 from tebench.features import cache
 from tebench.features.extraction import extract
 

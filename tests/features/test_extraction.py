@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import tebench
+from tebench.base.errors import InputError
 from tebench.encoders.base import InputSpec, normalise
 from tebench.encoders.decoder import RandomDecoder
-from tebench.errors import InputError
 from tebench.features import cache, windows
 from tebench.features.extraction import extract
 from tebench.features.frozen import FrozenNetwork

@@ -12,7 +12,7 @@ import extraction_fakes as fakes
 import pytest
 import torch
 
-from tebench.errors import InputError, TebenchError
+from tebench.base.errors import InputError, TebenchError
 from tebench.features import cache
 from tebench.features.extraction import extract
 from tebench.features.grid import extract_all

@@ -15,8 +15,8 @@ from tebench.features import cache, grid, parallel, partial, tensors
 from tebench.features.extraction import extract
 from tebench.features.partial import PartialFeatures
 from tebench.features.volumes import Kept
-from tebench.meter import Meter
-from tebench.workers import pool
+from tebench.runtime.meter import Meter
+from tebench.runtime.workers import pool
 
 SECONDS = {"total": 2.0, "forward": 1.0}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.features import gather
 
 

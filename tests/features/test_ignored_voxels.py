@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as numpy_arrays
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.features.sample import Role
 from tebench.features.sampling import ARRAYS, Recipe, boundary, draw
 from tebench.tasks.base import IGNORED, Case, Task

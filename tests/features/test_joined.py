@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.features import joined
 from tebench.features.sampling import ARRAYS, Recipe, draw
 from tebench.tasks.base import Case, Task

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 import tebench
-from tebench import meter
-from tebench.cells import Request
 from tebench.features import moments_store
 from tebench.features.sample import FeatureSet, Role, Sample
 from tebench.features.sampling import assemble
-from tebench.meter import Meter
-from tebench.moments import Moments
-from tebench.registry import get
-from tebench.view import FeatureView
+from tebench.metrics.moments import Moments
+from tebench.metrics.registry import get
+from tebench.runtime import meter
+from tebench.runtime.meter import Meter
+from tebench.scoring.score import Request
+from tebench.scoring.view import FeatureView
 
 READ_MOMENTS = sorted(name for name, metric in tebench.metrics().items() if metric.reads == "moments")
 STAGES = {"encoder.0": 4, "encoder.1": 70}  # classes of the second have fewer rows than columns: kept as factors
@@ -53,7 +53,7 @@ def feature_set(change=0.0) -> FeatureSet:
 def form(request, monkeypatch):
     """Both forms in which a class is kept."""
     if request.param == "gram":
-        monkeypatch.setattr(tebench.moments, "SMALL", 0)
+        monkeypatch.setattr(tebench.metrics.moments, "SMALL", 0)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_one_pass_for_all_metrics_and_none_in_the_next_run(tmp_path, form, passe
 
 def test_a_wide_spectrum_is_not_read_twice(tmp_path, monkeypatch):
     """Where the spectrum comes from a second pass over the rows, that pass is kept as well."""
-    monkeypatch.setattr(tebench.moments, "SMALL", 0)
+    monkeypatch.setattr(tebench.metrics.moments, "SMALL", 0)
     rng = np.random.default_rng(0)
     X = (rng.standard_normal((300, 5)) * [1, 1, 1, 1e-5, 1e-6]).astype(np.float32)
     y, path = np.arange(300) % 2, tmp_path / "moments-a.safetensors"
@@ -150,7 +150,7 @@ def test_files_are_addressed_by_what_made_them(tmp_path, monkeypatch):
 
 
 def test_moments_that_cannot_be_formed_leave_no_file(tmp_path):
-    with pytest.raises(tebench.errors.InputError, match="finite"):
+    with pytest.raises(tebench.base.errors.InputError, match="finite"):
         moments_store.load_or_form(tmp_path / "m.safetensors", lambda: np.full((4, 2), np.nan), np.array([0, 1, 0, 1]))
     assert not list(tmp_path.iterdir())
 

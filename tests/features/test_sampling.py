@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.features.sample import Role
 from tebench.features.sampling import Recipe, allot, boundary, draw
 from tebench.tasks.base import Case, Task

@@ -5,8 +5,8 @@ import logging
 import numpy as np
 import pytest
 
-from tebench import storage
-from tebench.errors import CacheError
+from tebench.base import storage
+from tebench.base.errors import CacheError
 from tebench.features import sample_store
 from tebench.features.sampling import ARRAYS, Recipe, draw
 from tebench.tasks.base import Case, Task

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.features import windows
 
 

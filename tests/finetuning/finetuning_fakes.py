@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from tebench.base.errors import unknown_name
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.network import Encoder
-from tebench.errors import unknown_name
 from tebench.finetuning.cell import Sources
 from tebench.finetuning.protocol import Protocol
 from tebench.tasks.base import Case, Task

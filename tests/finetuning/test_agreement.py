@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from finetuning_fakes import SOURCES, quick
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.finetuning import agreement, spread
 from tebench.finetuning.rows import collect
 from tebench.finetuning.runs import plan, run_grid

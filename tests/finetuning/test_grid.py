@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from finetuning_fakes import SOURCES, quick
 
-from tebench.errors import InputError, UnknownNameError
+from tebench.base.errors import InputError, UnknownNameError
+from tebench.base.storage import read_json
 from tebench.finetuning import rows
 from tebench.finetuning.cell import _package_hashes
 from tebench.finetuning.runs import collect, plan, run_grid
 from tebench.finetuning.workers import Bar, Report, _bury
-from tebench.storage import read_json
 
 SHORT = {"steps": 4}
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from finetuning_fakes import build_encoder, quick
 
+from tebench.base.errors import InputError
 from tebench.encoders.base import Stage
-from tebench.errors import InputError
 from tebench.finetuning.decoder import LightDecoder, Segmenter, _depth_to_space, initialise
 
 

@@ -3,7 +3,7 @@ from dataclasses import asdict
 import pytest
 from finetuning_fakes import quick
 
-from tebench.errors import InputError, UnknownNameError
+from tebench.base.errors import InputError, UnknownNameError
 from tebench.finetuning.protocol import Protocol, folder
 
 

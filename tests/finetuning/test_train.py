@@ -9,10 +9,10 @@ import pytest
 import torch
 from finetuning_fakes import SOURCES, build_encoder, load_task, quick
 
-from tebench.errors import InputError, TebenchError
+from tebench.base.errors import InputError, TebenchError
+from tebench.base.storage import read_json
 from tebench.finetuning import checkpoint, train
 from tebench.finetuning.runs import plan, run_grid
-from tebench.storage import read_json
 
 
 @pytest.fixture(autouse=True)

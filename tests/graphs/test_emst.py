@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import linkage
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.graphs import emst, emst_min, emst_with_labels, tree_of_edges
 from tebench.graphs import kept_pairs as kept_pairs_module
 from tebench.graphs import spanning_tree as spanning_tree_module

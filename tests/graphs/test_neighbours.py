@@ -5,7 +5,7 @@ from graph_families import FAMILIES, distances, family
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.graphs import emst, knn
 from tebench.graphs import neighbour_sweep as sweep_module
 from tebench.graphs import neighbours as neighbours_module

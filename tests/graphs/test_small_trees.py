@@ -5,7 +5,7 @@ from graph_families import assert_spanning, distances, family, naive_prim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.graphs import small_trees, tree_of_matrix
 
 

@@ -56,7 +56,7 @@ def compose(*overrides):
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    from tebench.options import prepare, store_metrics
+    from tebench.cli.options import prepare, store_metrics
 
     ready = prepare(list(overrides))
     store_metrics()

@@ -8,8 +8,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "encoders"))
 from checkpoint_files import primus_content, resenc_content, save
 
+from tebench.cli.jobs import encoders
 from tebench.encoders import checkpoints
-from tebench.jobs import encoders
 
 CONFIG = {"benchmark": {"pool": "across_shapes"}}
 

@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import own_world
 from own_world import FEW, compose
 
+from tebench.cli.jobs import score
 from tebench.encoders import checkpoints
 from tebench.features import cache
-from tebench.jobs import score
 
 RESENC = [f"ResEncL-OpenMind-{name}" for name in ("MAE", "VoCo", "MG", "S3D")]
 PRIMUS = [f"PrimusM-OpenMind-{name}" for name in ("MAE", "SimMIM", "VF")]
@@ -74,7 +74,7 @@ def test_primus(world, capsys, caplog):
 
 
 def test_a_task_s_own_window(world):
-    from tebench.world import resolve
+    from tebench.benchmark.spec import resolve
 
     config = compose(
         "benchmark=openmind_resenc", f"benchmark.data={world / 'nnUNet_raw'}", *FEW, f"output={world / 'any'}",
@@ -94,7 +94,7 @@ def words(world, *more):
 
 
 def test_studies_read_the_published_protocol_and_the_task_s_own_window(world, tmp_path, capsys):
-    from tebench.jobs import study
+    from tebench.cli.jobs import study
 
     study.run(words(world, "job=study", "job.metrics=[logme,gbc]", "tasks=[acd]", f"job.folder={tmp_path}"))
     assert "protocol `openmind-table2`, 4 encoders, tasks acd" in (tmp_path / "stages.md").read_text()
@@ -108,8 +108,8 @@ def test_studies_read_the_published_protocol_and_the_task_s_own_window(world, tm
 
 
 def test_rows_of_a_part_are_no_leaderboard_rows(world, tmp_path):
-    from tebench.errors import InputError
-    from tebench.jobs import leaderboard
+    from tebench.base.errors import InputError
+    from tebench.cli.jobs import leaderboard
 
     config = words(world, "job=leaderboard", "job.update=true", "job.metrics=[gbc]", f"job.folder={tmp_path}")
     with pytest.raises(InputError, match=r"missing: ResEncL-OpenMind-SwinUNETR, .*, hnt, msf, tpc, kit\."):
@@ -118,15 +118,15 @@ def test_rows_of_a_part_are_no_leaderboard_rows(world, tmp_path):
 
 
 def test_fine_tuning_without_test_cases_is_refused(world):
-    from tebench.errors import InputError
-    from tebench.jobs import finetune
+    from tebench.base.errors import InputError
+    from tebench.cli.jobs import finetune
 
     with pytest.raises(InputError, match=r"isl, acd of benchmark openmind_resenc have none.*job\.target"):
         finetune.run(words(world, "job=finetune"))
 
 
 def test_an_encoder_is_explained_on_a_data_set_of_the_benchmark(world, tmp_path, capsys):
-    from tebench.jobs import explain
+    from tebench.cli.jobs import explain
 
     more = ["job=explain", f"job.encoder={RESENC[0]}", "job.task=acd", f"job.folder={tmp_path}"]
     explain.run(words(world, *more))
@@ -134,8 +134,8 @@ def test_an_encoder_is_explained_on_a_data_set_of_the_benchmark(world, tmp_path,
 
 
 def test_what_was_understood_of_the_checkpoints(world, capsys):
-    from tebench.errors import InputError
-    from tebench.jobs import encoders
+    from tebench.base.errors import InputError
+    from tebench.cli.jobs import encoders
 
     encoders.run(compose("job=encoders", "benchmark=openmind_primus", f"benchmark.checkpoints={world / 'checkpoints'}"))
     lines = capsys.readouterr().out.splitlines()

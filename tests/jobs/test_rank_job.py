@@ -11,14 +11,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 import own_world
 from own_world import FEW, compose
 
-from tebench import case_scores
-from tebench.cells import Request
+from tebench.base.errors import InputError
+from tebench.cli.jobs import rank
 from tebench.encoders import checkpoints
-from tebench.errors import InputError
 from tebench.features import cache, joined
-from tebench.jobs import rank
-from tebench.registry import get
-from tebench.view import FeatureView
+from tebench.metrics.registry import get
+from tebench.scoring import jackknife
+from tebench.scoring.score import Request
+from tebench.scoring.view import FeatureView
 
 
 @pytest.fixture(scope="module")
@@ -82,20 +82,20 @@ def test_scores_are_those_of_the_plain_view(own):
     features = cache.read(folder)
     draws = joined.draws_of(features.sample)
     requests = [Request.make(get(name), {}, None, 0) for name in ("logme", "grtd", "lbtc")]
-    for record, request in zip(case_scores.score_folder(folder, "Dataset007_Lesions", requests), requests, strict=True):
+    for record, request in zip(jackknife.score_folder(folder, "Dataset007_Lesions", requests), requests, strict=True):
         for draw, rows in enumerate(draws):
-            part = case_scores.at_rows(features, rows)
+            part = jackknife.at_rows(features, rows)
             value = FeatureView(lambda part=part: part, "t").value(request, features.facts)[0]
             assert record["scores"][draw] == pytest.approx(value, rel=1e-9)
             without = rows[features.sample.case[rows] != 2]
-            part = case_scores.at_rows(features, without)
+            part = jackknife.at_rows(features, without)
             value = FeatureView(lambda part=part: part, "t").value(request, features.facts)[0]
             assert record["left_out"][draw][2] == pytest.approx(value, rel=1e-9)
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(own, monkeypatch):
     root, text = own
-    monkeypatch.setattr(case_scores, "score_folder", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(jackknife, "score_folder", lambda *_: pytest.fail("computed again"))
     assert run(root, "job.draws=2") == text
 
 
@@ -139,7 +139,7 @@ def test_a_metric_that_applies_to_some_encoders_only(own, tmp_path):
 @pytest.mark.parametrize("leader", ["grtd_lbtc", None])
 def test_the_recommended_metric_needs_no_decoder_stages_where_there_are_none(own, tmp_path, monkeypatch, leader):
     """A pool of Primus encoders only, whatever leads the leaderboard."""
-    from tebench.evaluation import recommend
+    from tebench.publication import recommend
 
     row = recommend.Evidence(leader, 0.9, -0.5, 0.5, 0.01, 0.2, 6, 1, 3, "starter", "p")
     monkeypatch.setattr(recommend, "evidence", lambda *_: [row] if leader else [])
@@ -193,6 +193,6 @@ def test_bad_input(own, more, words):
 
 
 def test_cases_are_left_out_one_by_one_or_in_groups():
-    assert [g.tolist() for g in case_scores.case_groups(3)] == [[0], [1], [2]] and case_scores.case_groups(1) == []
-    groups = case_scores.case_groups(23)
-    assert len(groups) == case_scores.MOST_GROUPS and sorted(np.concatenate(groups)) == list(range(23))
+    assert [g.tolist() for g in jackknife.case_groups(3)] == [[0], [1], [2]] and jackknife.case_groups(1) == []
+    groups = jackknife.case_groups(23)
+    assert len(groups) == jackknife.MOST_GROUPS and sorted(np.concatenate(groups)) == list(range(23))

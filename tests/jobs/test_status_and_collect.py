@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 import tiny_world
 
-from tebench import failures, grid_state, storage
-from tebench.errors import InputError, TebenchError
+from tebench.base import failures, storage
+from tebench.base.errors import InputError, TebenchError
+from tebench.benchmark import grid_state
+from tebench.benchmark.spec import resolve
+from tebench.cli.jobs import collect, extract, finetune, score, status
 from tebench.features import cache
-from tebench.jobs import collect, extract, finetune, score, status
-from tebench.world import resolve
 
 
 @pytest.fixture
@@ -104,10 +105,10 @@ def test_a_failed_score_stands_until_it_is_asked_for_again(tiny, monkeypatch):
     assert pd.read_csv("out/scores.csv")["status"].tolist() == ["failed", "failed"]
 
     calls = []
-    from tebench import cells
+    from tebench.scoring import score as cells
 
     real = cells.compute
-    monkeypatch.setattr("tebench.score_grid.compute", lambda *given: calls.append(given) or real(*given))
+    monkeypatch.setattr("tebench.scoring.grid.compute", lambda *given: calls.append(given) or real(*given))
     with pytest.raises(InputError, match="retry=true"):
         score.run(config)
     assert not calls, "a failure that stands is not computed again"
@@ -272,7 +273,7 @@ def test_bad_options_are_named(tiny):
 def test_status_is_light(tmp_path):
     code = (
         "import sys; sys.argv[1:] = ['status', 'cache=cache'];"
-        "from tebench.cli import main; main();"
+        "from tebench.cli.main import main; main();"
         "print({'torch', 'pandas', 'matplotlib', 'scipy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)

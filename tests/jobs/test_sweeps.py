@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 import tiny_world
 
-from tebench import storage, sweep
-from tebench.errors import InputError, UnknownNameError
-from tebench.options import prepare
+from tebench.base import storage
+from tebench.base.errors import InputError, UnknownNameError
+from tebench.cli import sweep
+from tebench.cli.options import prepare
 
 
 def tebench(folder, *arguments):

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
+from tebench.cli.jobs import verify
 from tebench.finetuning import rows
 from tebench.finetuning.runs import run_grid
-from tebench.jobs import verify
 
 TINY = """
 name: tiny-verify

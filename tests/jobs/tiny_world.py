@@ -10,9 +10,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "finetuning"))
 import finetuning_fakes as fakes
 
-from tebench import metric, registry
+from tebench import metric
+from tebench.base.errors import unknown_name
 from tebench.encoders import plugins
-from tebench.errors import unknown_name
+from tebench.metrics import registry
 from tebench.tasks import catalogue
 
 HERE = Path(__file__)

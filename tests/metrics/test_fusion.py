@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tebench import metrics, score
-from tebench.errors import InputError
-from tebench.metrics.fusion import grtd_lbtc, grtd_lbtc_released, grtd_relative_lbtc, over_pool, weight
+from tebench.base.errors import InputError
+from tebench.metrics.topology.fusion import grtd_lbtc, grtd_lbtc_released, grtd_relative_lbtc, over_pool, weight
 
 PARTS = {"grtd": np.array([-4.0, -2.0, -3.0, -2.5]), "lbtc": np.array([0.5, 0.7, 0.9, 0.6])}
 

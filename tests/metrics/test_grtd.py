@@ -3,9 +3,9 @@ import pytest
 from topology_data import distances, gaussians, kruskal, length, transforms
 
 from tebench import metrics, score
-from tebench.metrics.grtd import grtd
-from tebench.metrics.grtd_released import grtd_released
-from tebench.metrics.labelled_tree import at_most
+from tebench.metrics.topology.grtd import grtd
+from tebench.metrics.topology.grtd_released import grtd_released
+from tebench.metrics.topology.labelled_tree import at_most
 
 
 def semantic(features, labels, threshold):

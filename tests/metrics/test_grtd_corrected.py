@@ -3,11 +3,11 @@ import pytest
 from topology_data import distances, gaussians, kruskal, length, transforms
 
 from tebench import metrics, score
-from tebench.errors import NotApplicable
-from tebench.metrics.grtd_constrained import grtd_constrained
-from tebench.metrics.grtd_relative import grtd_relative
-from tebench.metrics.henze_penrose import henze_penrose
-from tebench.metrics.labelled_tree import chance_of_cross, labelled_tree, permutation_moments
+from tebench.base.errors import NotApplicable
+from tebench.metrics.topology.grtd_constrained import grtd_constrained
+from tebench.metrics.topology.grtd_relative import grtd_relative
+from tebench.metrics.topology.henze_penrose import henze_penrose
+from tebench.metrics.topology.labelled_tree import chance_of_cross, labelled_tree, permutation_moments
 
 FORMS = {"grtd_relative": grtd_relative, "grtd_constrained": grtd_constrained, "henze_penrose": henze_penrose}
 

@@ -3,10 +3,10 @@ import pytest
 from topology_data import distances, gaussians, kruskal, transforms
 
 from tebench import metrics, score
-from tebench.errors import NotApplicable
-from tebench.metrics.lbtc import lbtc
-from tebench.metrics.lbtc_released import lbtc_released
-from tebench.metrics.patches import feature_patches, leakages
+from tebench.base.errors import NotApplicable
+from tebench.metrics.topology.lbtc import lbtc
+from tebench.metrics.topology.lbtc_released import lbtc_released
+from tebench.metrics.topology.patches import feature_patches, leakages
 
 
 def boundary(separation, *, n=64, d=6, seed=0):

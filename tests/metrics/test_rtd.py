@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from topology_data import REFERENCE, distances, gaussians, reference_pair
 
-from tebench.errors import NotApplicable
-from tebench.metrics.cross_barcode import cross_barcode
-from tebench.metrics.label_barcode import features_first, labels_first
-from tebench.metrics.rtd import rtd, rtd_distance
+from tebench.base.errors import NotApplicable
+from tebench.metrics.topology.cross_barcode import cross_barcode
+from tebench.metrics.topology.label_barcode import features_first, labels_first
+from tebench.metrics.topology.rtd import rtd, rtd_distance
 
 
 def unit(points):

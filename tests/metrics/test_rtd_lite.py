@@ -3,10 +3,10 @@ import pytest
 from topology_data import REFERENCE, distances, gaussians, length, reference_pair, transforms
 
 from tebench import metrics, score
-from tebench.errors import NotApplicable
-from tebench.metrics import distances as pair_distances
-from tebench.metrics.distances import pair_quantile
-from tebench.metrics.rtd_lite import rtd_lite, rtd_lite_distance
+from tebench.base.errors import NotApplicable
+from tebench.metrics.topology import distances as pair_distances
+from tebench.metrics.topology.distances import pair_quantile
+from tebench.metrics.topology.rtd_lite import rtd_lite, rtd_lite_distance
 
 
 def by_hand(first, second, quantile=0.9):

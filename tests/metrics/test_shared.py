@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tebench import graphs, score
-from tebench.meter import Meter
-from tebench.metrics import labelled_tree as trees
-from tebench.metrics import shared
+from tebench.metrics.topology import labelled_tree as trees
+from tebench.metrics.topology import shared
+from tebench.runtime.meter import Meter
 
 
 @pytest.fixture(autouse=True)

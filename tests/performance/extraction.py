@@ -16,15 +16,15 @@ import numpy as np
 import pandas as pd
 from forked import measure
 
-from tebench import storage
+from tebench.base import storage
 from tebench.features import cache, windows
 from tebench.features.frozen import FrozenNetwork
 from tebench.features.grid import extract_all
 from tebench.features.sampling import Recipe, draw
 from tebench.features.volumes import prepare
-from tebench.heap import keep_freed_memory, large_pages
+from tebench.runtime.heap import keep_freed_memory, large_pages
+from tebench.runtime.threads import one_thread_for_good
 from tebench.tasks import catalogue as tasks
-from tebench.threads import one_thread_for_good
 
 TITLE = "Extraction: wall time against the bare forward passes, memory against the number of volumes"
 NOTE = """\

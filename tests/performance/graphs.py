@@ -17,9 +17,9 @@ from forked import measure
 
 from tebench.features import cache
 from tebench.graphs import emst, knn, small_trees
-from tebench.metrics.patches import mixed
-from tebench.registry import get
-from tebench.scoring import select_stages
+from tebench.metrics.evaluate_one import select_stages
+from tebench.metrics.registry import get
+from tebench.metrics.topology.patches import mixed
 
 TITLE = "Graphs: minimum spanning trees and nearest neighbours"
 NOTE = """\

@@ -28,7 +28,7 @@ from forked import measure
 from moments import draw, limit_seconds
 
 import tebench
-from tebench.metrics import shared
+from tebench.metrics.topology import shared
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent.parent / "docs" / "performance"
@@ -80,7 +80,7 @@ def ours(samples: dict, limit: float):
             yield {"metric": metric.name, "package": "tebench", "version": tebench.__version__, "n": n,
                    "power": power, **seen}  # fmt: skip
     for n, sample in samples.items():
-        from tebench.moments import Moments
+        from tebench.metrics.moments import Moments
 
         def form(given):
             moments = Moments.of(given["features"], given["labels"])

@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
-from tebench.moments import Moments
-from tebench.registry import get
+from tebench.metrics.moments import Moments
+from tebench.metrics.registry import get
 
 TITLE = "Moments: one pass for all moment-based metrics"
 NOTE = """\

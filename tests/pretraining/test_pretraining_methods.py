@@ -7,8 +7,8 @@ import pytest
 import torch
 from pretraining_fakes import recipe, volumes
 
+from tebench.base.errors import UnknownNameError
 from tebench.encoders import catalogue
-from tebench.errors import UnknownNameError
 from tebench.pretraining import methods, train
 from tebench.pretraining.draw import Draw
 from tebench.pretraining.heads import nt_xent, unfold

@@ -7,10 +7,10 @@ import torch
 from pretraining_fakes import arrays, recipe, volumes
 from safetensors.torch import load_file
 
-from tebench import storage
+from tebench.base import storage
+from tebench.base.errors import InputError, TebenchError
+from tebench.cli.jobs import pretrain as job
 from tebench.encoders import catalogue, pretrained
-from tebench.errors import InputError, TebenchError
-from tebench.jobs import pretrain as job
 from tebench.pretraining import runs, sources, train
 
 
@@ -124,7 +124,7 @@ def test_learning_rate_rises_and_falls():
 
 
 def _config(tmp_path, **job_options):
-    own = {"method": "mae", "dose": "full", "steps": 1, "folder": str(tmp_path / "out"), **job_options}
+    own = {"shape": "resenc_s", "method": "mae", "dose": "full", "steps": 1, "folder": str(tmp_path / "out"), **job_options}
     return {"job": own, "seed": 0, "device": "cpu", "cache": str(tmp_path / "cache"), "progress": False}
 
 

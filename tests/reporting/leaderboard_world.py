@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import simulated_worlds
 
-from tebench import registry
 from tebench.encoders import catalogue
 from tebench.evaluation.pools import Pool
-from tebench.reporting import leaderboard_rows
+from tebench.metrics import registry
+from tebench.publication import leaderboard_rows
 
 TASKS = ("subcortex", "tissues")
 N_FOREGROUND = {"subcortex": 5, "tissues": 2}

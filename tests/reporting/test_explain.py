@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from tebench.errors import NotApplicable
+from tebench.base.errors import NotApplicable
 from tebench.features.sample import FeatureSet
 from tebench.features.sampling import Recipe, draw
-from tebench.metrics.grtd import grtd
-from tebench.metrics.lbtc import lbtc
+from tebench.metrics.topology.grtd import grtd
+from tebench.metrics.topology.lbtc import lbtc
 from tebench.reporting import explain, style
 from tebench.tasks.base import Case, Task
 

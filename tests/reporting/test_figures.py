@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import simulated_worlds
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.reliability import table
 from tebench.reporting import figures, labels, style
 from tebench.reporting.style import Look

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import simulated_worlds
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.arrays import MEAN
 from tebench.reporting import figures_slopes
 

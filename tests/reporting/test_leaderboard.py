@@ -12,21 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
+from tebench.cli.jobs import leaderboard as job
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool
-from tebench.jobs import leaderboard as job
-from tebench.reporting import (
-    citation,
-    leaderboard,
-    leaderboard_boards,
-    leaderboard_data,
-    leaderboard_page,
-    leaderboard_rows,
-)
-from tebench.reporting.leaderboard_boards import Board, evaluate_all, read, result_of
-from tebench.reporting.leaderboard_pools import rescore, stale
+from tebench.publication import boards as leaderboard_boards
+from tebench.publication import citation, leaderboard_page, leaderboard_rows, page_data, publish
+from tebench.publication.boards import Board, evaluate_all, read, result_of
+from tebench.publication.pools import rescore, stale
 
 HOSTILE = "=1+1</script><script>alert('x')</script><img src=x onerror=alert(1)>\"&_%${\\input{x}}"
 NARROW = Pool("third_party", tuple(leaderboard_world.ENCODERS[:3]))
@@ -96,8 +90,8 @@ def _embedded(page):
 
 
 def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, capsys, monkeypatch):
-    made = leaderboard.build(folder, draw=False)  # the bytes of figures: test_figures.py
-    assert leaderboard.differences(folder, made) == []
+    made = publish.build(folder, draw=False)  # the bytes of figures: test_figures.py
+    assert publish.differences(folder, made) == []
     drawn = [f"figures/starter-v1-{name}.{kind}" for name in (
                  "cost-quality", "ground-truth", "slopes-subcortex", "slopes-tissues", "subcortex", "tissues")
              for kind in ("svg", "pdf")]  # fmt: skip
@@ -107,13 +101,13 @@ def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, c
         path = folder / name
         before = path.read_bytes()
         path.write_bytes(before[:-2] + b"?" + before[-1:])
-        assert any(name in said for said in leaderboard.differences(folder, made))
+        assert any(name in said for said in publish.differences(folder, made))
         path.unlink()
-        assert f"{name} is absent" in leaderboard.differences(folder, made)
+        assert f"{name} is absent" in publish.differences(folder, made)
         path.write_bytes(before)
     (folder / "tables" / "stray.tex").write_text("")
-    assert leaderboard.differences(folder, made) == ["tables/stray.tex was not generated"]
-    monkeypatch.setattr(leaderboard, "build", lambda *_, **__: made)
+    assert publish.differences(folder, made) == ["tables/stray.tex was not generated"]
+    monkeypatch.setattr(publish, "build", lambda *_, **__: made)
     with pytest.raises(SystemExit, match="1"):
         job.run({**CONFIG, "job": {**CONFIG["job"], "folder": str(folder), "check": True}})
     assert "tables/stray.tex was not generated" in capsys.readouterr().out
@@ -126,11 +120,9 @@ def test_changed_rows_are_noticed(folder, tmp_path):
     for name in ("manifest.json", "index.html"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     fresh = {name: (tmp_path / name).read_bytes() for name in ("manifest.json", "index.html")}
-    changed = json.loads(fresh["manifest.json"]) | {
-        "inputs": leaderboard._inputs(tmp_path, [read(tmp_path, "starter")])
-    }
+    changed = json.loads(fresh["manifest.json"]) | {"inputs": publish._inputs(tmp_path, [read(tmp_path, "starter")])}
     fresh["manifest.json"] = json.dumps(changed).encode()
-    assert "manifest.json: inputs belongs to other rows" in leaderboard.differences(tmp_path, fresh)
+    assert "manifest.json: inputs belongs to other rows" in publish.differences(tmp_path, fresh)
 
 
 def test_pool_scores_are_recomputed_and_equal_an_evaluation_of_the_narrower_pool(board, page):
@@ -149,7 +141,7 @@ def test_pool_scores_are_recomputed_and_equal_an_evaluation_of_the_narrower_pool
     embedded = _embedded(page)
     compared = 0
     for row in expected.itertuples():
-        view = leaderboard_data.view_id("starter-v1", "third_party", row.task)
+        view = page_data.view_id("starter-v1", "third_party", row.task)
         (shown,) = [item for item in embedded[view] if item["metric"] == row.metric]
         assert shown["n"] == row.n
         for name in ("tau_w", "low", "null_low", "null_high", "regret", "p"):
@@ -214,7 +206,7 @@ def test_the_whole_pool_is_there_without_javascript_and_anchors_are_unique(page,
     assert anchors <= set(ids)
     for task in (MEAN, *board.tasks):
         for metric in leaderboard_world.METRICS:
-            assert leaderboard_data.view_id("starter-v1", "zoo", task, metric) in ids
+            assert page_data.view_id("starter-v1", "zoo", task, metric) in ids
     markup = page.split('id="data"')[0]
     assert markup.count("no source head") == len(board.tasks)  # the reason of a cell without a number is visible
     assert markup.count('<svg class="strip"') == 3 * (len(leaderboard_world.METRICS) - 1)  # leep has no number
@@ -223,13 +215,13 @@ def test_the_whole_pool_is_there_without_javascript_and_anchors_are_unique(page,
 
 def test_every_number_of_every_pool_is_in_the_data_with_what_its_picture_needs(page, board):
     embedded = _embedded(page)
-    assert set(embedded) == {leaderboard_data.view_id("starter-v1", pool.name, task)
+    assert set(embedded) == {page_data.view_id("starter-v1", pool.name, task)
                              for pool in board.pools for task in (MEAN, *board.tasks)}  # fmt: skip
     for result in board.results:
         points = result.points.set_index(["metric", "task", "encoder"])
         effect = result.influence.set_index(["metric", "task", "left_out"])
         for task in (MEAN, *board.tasks):
-            rows = embedded[leaderboard_data.view_id("starter-v1", result.pool.name, task)]
+            rows = embedded[page_data.view_id("starter-v1", result.pool.name, task)]
             assert {row["metric"] for row in rows} == set(leaderboard_world.METRICS)
             for row in rows:
                 encoders = [row["board"]["encoders"][place][0] for place in row["pool"]["members"]]
@@ -276,10 +268,10 @@ def test_hostile_words_stay_text(board):
     assert [tag for tag, _ in found].count("script") == 2
     assert "img" not in {tag for tag, _ in found}
     assert not any(name.startswith("on") for _, attributes in found for name in attributes)
-    text = leaderboard_data.long_csv(hostile)
+    text = page_data.long_csv(hostile)
     assert not re.search(r'(^|,|")=1\+1', text)
     assert "'=1+1" in text
-    assert "<script" not in leaderboard.readme([hostile], HOSTILE)
+    assert "<script" not in publish.readme([hostile], HOSTILE)
     assert "\\input{" not in citation.bibtex(HOSTILE, note=HOSTILE)
 
 
@@ -288,13 +280,13 @@ def _pair(board, tmp_path_factory):
     """A folder whose ground truth holds two protocols, and its boards."""
     truth = pd.concat([leaderboard_world.frozen(board.truth), board.truth])
     folder = leaderboard_world.write(tmp_path_factory.mktemp("pair"), board.rows, truth)
-    return folder, leaderboard.boards(folder, protocol="starter-v1")
+    return folder, publish.boards(folder, protocol="starter-v1")
 
 
 def test_each_protocol_is_a_board_with_all_pools_and_none_mixes_with_another(pair, board):
     folder, (first, second) = pair
     assert [first.name, second.name] == ["starter-v1", "starter-v1-frozen"]
-    assert [b.name for b in leaderboard.boards(folder, protocol="starter-v1-frozen")] == [second.name, first.name]
+    assert [b.name for b in publish.boards(folder, protocol="starter-v1-frozen")] == [second.name, first.name]
     for found in (first, second):
         assert set(found.truth["protocol"]) == {found.protocol} == {found.name}
         assert found.pools == board.pools
@@ -336,9 +328,9 @@ def test_a_benchmark_can_name_its_protocols(pair, monkeypatch, facts, expected):
     assert leaderboard_boards.protocols(pair[0], "starter") == expected
     if "starter-v1" not in expected:  # the stored scores that read ground truth are of that protocol
         with pytest.raises(InputError, match="scores of mean_rank_elsewhere are not what"):
-            leaderboard.boards(pair[0])
+            publish.boards(pair[0])
     else:
-        assert [board.protocol for board in leaderboard.boards(pair[0])] == expected
+        assert [board.protocol for board in publish.boards(pair[0])] == expected
 
 
 def test_two_benchmarks_do_not_make_one_board(pair, monkeypatch):
@@ -348,7 +340,7 @@ def test_two_benchmarks_do_not_make_one_board(pair, monkeypatch):
     (rows / "start.csv").write_bytes((rows / "starter.csv").read_bytes())
     try:
         with pytest.raises(InputError, match="two benchmarks make a board starter-v1, starter-v1-frozen"):
-            leaderboard.boards(pair[0])
+            publish.boards(pair[0])
     finally:
         (rows / "start.csv").unlink()
 
@@ -357,19 +349,19 @@ def test_a_protocol_that_lacks_a_cell_is_named(pair, board, tmp_path):
     other = leaderboard_world.frozen(board.truth).iloc[:-1]
     leaderboard_world.write(tmp_path, board.rows, pd.concat([board.truth, other]))
     with pytest.raises(InputError, match="ground truth lacks 1 cell"):
-        leaderboard.boards(tmp_path)
+        publish.boards(tmp_path)
 
 
 def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_path, monkeypatch):
-    from tebench import world
-    from tebench.jobs import score
+    from tebench.benchmark import spec
+    from tebench.cli.jobs import score
 
     leaderboard_world.write(tmp_path, board.rows, board.truth)
     scored = board.rows[board.rows["metric"] == "gbc"].drop(columns=["title", "direction", "n_foreground"])
     scored = scored.assign(score=scored["score"] + 1)
     monkeypatch.setattr(score, "score_world", lambda *_, **__: scored)
     made = SimpleNamespace(name="starter", encoders=board.pools[0].encoders, tasks=board.tasks, pool="zoo", seed=0)
-    monkeypatch.setattr(world, "resolve", lambda _: made)
+    monkeypatch.setattr(spec, "resolve", lambda _: made)
     config = {
         **CONFIG, "job": {**CONFIG["job"], "metrics": ["gbc"]}, "benchmark": {"ground_truth": "starter.csv"},
         "encoders": None, "tasks": None, "stages": None, "plugins": [],
@@ -402,26 +394,26 @@ def test_a_manifest_cannot_reach_outside(folder, tmp_path):
     inner.mkdir()
     (inner / "manifest.json").write_text(json.dumps({"files": {"../precious": "0", "tables/../../precious": "0"}}))
     with pytest.raises(Exception, match="never makes"):
-        leaderboard.write(inner, {})
+        publish.write(inner, {})
     assert outside.exists()
 
 
 def test_the_short_look_sees_changed_rows_files_and_code(folder, board, tmp_path, monkeypatch):
-    assert leaderboard.spot_check(folder) == []
+    assert publish.spot_check(folder) == []
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "index.html").write_text("x")
     (copy / "tables" / "starter-v1.csv").unlink()
-    assert leaderboard.spot_check(copy) == [
+    assert publish.spot_check(copy) == [
         "index.html is not the file that manifest.json lists", "tables/starter-v1.csv is absent"
     ]  # fmt: skip
-    monkeypatch.setattr(leaderboard, "_heading", lambda result: "other")
+    monkeypatch.setattr(publish, "_heading", lambda result: "other")
     assert {f"tables/starter-v1-third_party.{kind} differs" for kind in ("md", "tex")} == set(
-        leaderboard.spot_check(folder)
+        publish.spot_check(folder)
     )
     rows, truth = leaderboard_world.rows_and_truth(seed=4)
     leaderboard_world.write(copy, rows, truth)
-    assert "manifest.json: inputs belongs to other rows" in leaderboard.spot_check(copy)
+    assert "manifest.json: inputs belongs to other rows" in publish.spot_check(copy)
 
 
 def test_the_committed_leaderboard_is_what_its_rows_give():
@@ -429,7 +421,7 @@ def test_the_committed_leaderboard_is_what_its_rows_give():
     from importlib.resources import files
     from pathlib import Path
 
-    assert leaderboard.spot_check(Path(str(files("tebench.leaderboard")))) == []
+    assert publish.spot_check(Path(str(files("tebench.leaderboard")))) == []
 
 
 def test_citation_says_what_the_citation_file_says():

@@ -3,8 +3,8 @@
 import leaderboard_world
 import pytest
 
-from tebench.errors import InputError
-from tebench.reporting import leaderboard_rows
+from tebench.base.errors import InputError
+from tebench.publication import leaderboard_rows
 
 
 @pytest.fixture(name="rows", scope="module")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import tebench
-from tebench.errors import InputError
-from tebench.jobs import docs
+from tebench.base.errors import InputError
+from tebench.cli.jobs import docs
 from tebench.reporting.metric_docs import built_in, render, section
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

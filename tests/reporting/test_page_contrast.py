@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-CSS = (files("tebench.reporting") / "page" / "style.css").read_text()
+CSS = (files("tebench.publication") / "web" / "style.css").read_text()
 GROUNDS = ("ground", "shade", "chance")
 # (foreground, grounds it stands on): words need 4.5, marks and outlines 3.
 WORDS = [

@@ -5,8 +5,8 @@ import pytest
 
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool
-from tebench.reporting import pools_table
-from tebench.reporting.leaderboard_pools import rescore
+from tebench.publication import pools_table
+from tebench.publication.pools import rescore
 
 
 @pytest.fixture(name="world", scope="module")

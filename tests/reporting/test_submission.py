@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import tebench
+from tebench.cli.jobs import submit
+from tebench.cli.jobs import validate as job
 from tebench.features.sample import FeatureSet, Sample
-from tebench.jobs import submit
-from tebench.jobs import validate as job
-from tebench.reporting import leaderboard_rows, submission
-from tebench.reporting.validation import claims, validate
+from tebench.publication import leaderboard_rows, submission
+from tebench.publication.validation import claims, validate
 
 SOURCE = leaderboard_world.digest("mine.py")
 CONFIG = {"job": {"file": None, "folder": None, "accept": False}, "plugins": []}
@@ -228,8 +228,8 @@ def test_the_control_permutes_labels_within_each_case_only():
 
 
 def test_a_metric_known_to_read_labels_needs_a_control(check, monkeypatch):
-    from tebench import registry
-    from tebench.reporting import validation
+    from tebench.metrics import registry
+    from tebench.publication import validation
 
     without = _fact("control", {})
     assert check(without).sound  # unknown here: only noted
@@ -245,8 +245,8 @@ def test_some_cells_are_scored_again_with_the_metrics_file(folder, sound, tmp_pa
     """What a forger cannot know: which cells. `_score` itself is walked by hand, on real features."""
     from types import SimpleNamespace
 
-    from tebench import registry
-    from tebench.jobs import validate as job
+    from tebench.cli.jobs import validate as job
+    from tebench.metrics import registry
 
     facts, rows = sound
     path = tmp_path / "s.csv"

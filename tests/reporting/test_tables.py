@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import simulated_worlds
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.evaluation.compare import rank_groups
 from tebench.reporting import formats, tables
 from tebench.reporting.summary import number, span, summarise

@@ -8,11 +8,11 @@ import leaderboard_world
 import pytest
 
 import tebench
-from tebench.errors import CacheError, InputError
-from tebench.jobs import leaderboard as job
-from tebench.jobs.cite import cite
-from tebench.reporting import leaderboard, versions
-from tebench.reporting.leaderboard_boards import Board
+from tebench.base.errors import CacheError, InputError
+from tebench.cli.jobs import leaderboard as job
+from tebench.cli.jobs.cite import cite
+from tebench.publication import publish, versions
+from tebench.publication.boards import Board
 
 
 @pytest.fixture(name="folder")
@@ -21,11 +21,11 @@ def _folder(tmp_path, monkeypatch):
     rows, truth = leaderboard_world.rows_and_truth()
     keep = rows["metric"].isin(["grtd", "gbc"])
     leaderboard_world.write(tmp_path, rows[keep], truth)
-    plain = leaderboard.boards
+    plain = publish.boards
     monkeypatch.setattr(
-        leaderboard, "boards", lambda *a, **k: [Board(**{**vars(b), "pools": b.pools[:1]}) for b in plain(*a, **k)]
+        publish, "boards", lambda *a, **k: [Board(**{**vars(b), "pools": b.pools[:1]}) for b in plain(*a, **k)]
     )
-    monkeypatch.setattr(leaderboard, "_drawn", lambda recipes, workers: {"figures/starter-v1.svg": b"<svg/>"})
+    monkeypatch.setattr(publish, "_drawn", lambda recipes, workers: {"figures/starter-v1.svg": b"<svg/>"})
     return tmp_path
 
 
@@ -116,8 +116,8 @@ def test_versions_in_the_tree_are_as_they_were_frozen():
 def test_the_check_names_an_altered_version(folder, capsys, monkeypatch):
     (folder / "v1.0").mkdir()
     (folder / "v1.0" / "manifest.json").write_text('{"files": {"../../secret": "0"}}')
-    monkeypatch.setattr(leaderboard, "build", lambda *_, **__: {"index.html": b"x"})
-    monkeypatch.setattr(leaderboard, "differences", lambda *_: [])
+    monkeypatch.setattr(publish, "build", lambda *_, **__: {"index.html": b"x"})
+    monkeypatch.setattr(publish, "differences", lambda *_: [])
     options = {"folder": str(folder), "check": True, "update": False, "metrics": None, "freeze": None}
     with pytest.raises(SystemExit, match="1"):
         job.run({"job": options, "protocol": {"name": "starter-v1"}, "workers": 1})

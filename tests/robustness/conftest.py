@@ -7,7 +7,7 @@ import pytest
 @pytest.fixture(scope="module")
 def tiny_rooms():
     """Its encoders, tasks and metrics beside those of tebench; undone afterwards."""
-    from tebench import registry
+    from tebench.metrics import registry
 
     patch = pytest.MonkeyPatch()
     registry.load()

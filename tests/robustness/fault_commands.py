@@ -17,7 +17,7 @@ from pathlib import Path
 
 import fault_rooms as rooms
 
-from tebench import storage
+from tebench.base import storage
 
 MARK = "TEBENCH_FAULT_MARK"
 TASK = "lungs"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import fault_rooms as rooms
 
-from tebench import storage
-from tebench.errors import CacheError, TebenchError
+from tebench.base import storage
+from tebench.base.errors import CacheError, TebenchError
 
 sys.path[:0] = [str(rooms.TESTS / name) for name in ("encoders", "tasks")]
 FLIPS, KILLS = 40, 4

@@ -25,8 +25,8 @@ import finetuning_fakes as fakes  # noqa: E402
 import own_world  # noqa: E402
 import tiny_world  # noqa: E402
 
-from tebench import storage  # noqa: E402
-from tebench.errors import TebenchError  # noqa: E402
+from tebench.base import storage  # noqa: E402
+from tebench.base.errors import TebenchError  # noqa: E402
 
 METRICS = "[spread,logme,gbc,lbtc,grtd]"
 MEASURED = {"seconds", "forward_seconds", "peak_mb", "peak_memory_mb", "checksum", "digest"}  # differ from run to run
@@ -59,14 +59,14 @@ _composed: dict = {}
 
 
 def _job(name: str, folder: Path) -> None:
-    from tebench.jobs import extract, score
+    from tebench.cli.jobs import extract, score
 
     verb = {"extraction": extract, "scoring": score}[name]
     verb.run(_composed[name] | {"cache": str(folder / "cache"), "output": str(folder / "out")})
 
 
 def _finetune(folder: Path) -> None:
-    from tebench.errors import InputError
+    from tebench.base.errors import InputError
     from tebench.finetuning import rows
     from tebench.finetuning.runs import run_grid
 
@@ -90,8 +90,8 @@ def install(setattr) -> None:
     """Make the tiny encoders and tasks known to this process, and read the configuration once."""
     import torch
 
-    from tebench import registry
     from tebench.features import partial
+    from tebench.metrics import registry
 
     torch.set_num_threads(1)
     setattr(partial, "KEEP_AFTER", 0.0)  # cases as small as these would be kept in memory

@@ -79,7 +79,7 @@ def random_inputs(name: str, count: int) -> dict:
 
 
 def _keep(name: str, data: bytes) -> str:
-    from tebench.storage import sha256_bytes
+    from tebench.base.storage import sha256_bytes
 
     FOUND.mkdir(exist_ok=True)
     path = FOUND / f"{''.join(c if c.isalnum() else '_' for c in name)}-{sha256_bytes(data)[:12]}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from fuzz_registry import add, put, reader
 
-from tebench.errors import TebenchError
+from tebench.base.errors import TebenchError
 
 
 @functools.cache
@@ -27,7 +27,7 @@ def _cached(file: str):
     """One file of a feature folder; the manifest is made to agree with it where it is not itself the input."""
 
     def read(data: bytes, folder: Path):
-        from tebench import storage
+        from tebench.base import storage
         from tebench.features import cache
 
         place = feature_folder(folder)
@@ -127,7 +127,7 @@ def _signed(read, sound, sign):
 
 
 def _with_checksum(content: dict) -> dict:
-    from tebench import storage
+    from tebench.base import storage
 
     content.pop("checksum", None)
     return {**content, "checksum": storage.hash_json(content)}
@@ -136,12 +136,12 @@ def _with_checksum(content: dict) -> dict:
 @reader("score cell", "json")
 def _cell():
     def read(data: bytes, folder: Path):
-        from tebench import cells
+        from tebench.scoring import score as cells
 
         cells.read_cell(put(folder, "cell.json", data))
 
     def sound(folder: Path) -> list[bytes]:
-        from tebench import cells
+        from tebench.scoring import score as cells
 
         return [json.dumps(_with_checksum(dict.fromkeys(cells.FIELDS, 1.0))).encode()]
 
@@ -151,12 +151,12 @@ def _cell():
 @reader("record of a failure", "json")
 def _failure():
     def read(data: bytes, folder: Path):
-        from tebench import failures
+        from tebench.base import failures
 
         failures.standing(put(folder, "failed-x.json", data), False)
 
     def sound(folder: Path) -> list[bytes]:
-        from tebench import failures
+        from tebench.base import failures
 
         folder.mkdir(parents=True, exist_ok=True)
         failures.record(folder / "failed-x.json", {"task": "a"}, "ValueError: no")
@@ -168,8 +168,8 @@ def _failure():
 @reader("fine-tuning result", "json")
 def _result():
     def sign(content: dict) -> dict:
+        from tebench.base.storage import hash_json
         from tebench.finetuning import rows
-        from tebench.storage import hash_json
 
         content["key"] = hash_json(content["made_from"])
         content["digest"] = rows.digest(content)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from fuzz_registry import add, put, raw_data, reader
 
-from tebench.errors import TebenchError
+from tebench.base.errors import TebenchError
 
 
 def _nifti(folder: Path, data, ending: str = ".nii") -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tebench.errors import TebenchError
+from tebench.base.errors import TebenchError
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS / name) for name in ("tasks", "encoders", "features", "reporting")]

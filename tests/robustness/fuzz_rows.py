@@ -12,7 +12,7 @@ from fuzz_registry import put, reader
 @reader("leaderboard rows", "csv")
 def _rows():
     def read(data: bytes, folder: Path):
-        from tebench.reporting import leaderboard_rows
+        from tebench.publication import leaderboard_rows
 
         leaderboard_rows.read(put(folder, "rows.csv", data))
 
@@ -26,7 +26,7 @@ def _rows():
 def _leaderboard_rows() -> str:
     import leaderboard_world
 
-    from tebench.reporting import leaderboard_rows
+    from tebench.publication import leaderboard_rows
 
     rows, _ = leaderboard_world.rows_and_truth()
     some = rows[rows["task"].isin(sorted(set(rows["task"]))[:1]) & rows["metric"].isin(sorted(set(rows["metric"]))[:2])]
@@ -52,9 +52,9 @@ def _truth():
 @reader("published scores", "csv")
 def _scores():
     def read(data: bytes, folder: Path):
-        from tebench import score_table
+        from tebench.scoring import imported
 
-        score_table.as_scores(score_table.read(put(folder, "scores.csv", data), "abc", "xy"), "scores.csv")
+        imported.as_scores(imported.read(put(folder, "scores.csv", data), "abc", "xy"), "scores.csv")
 
     def sound(folder: Path) -> list[bytes]:
         long = ["encoder,task,score,metric"] + [f"{e},{t},0.5,m" for e in "abc" for t in "xy"]
@@ -66,7 +66,7 @@ def _scores():
 @reader("submission", "csv")
 def _submission():
     def read(data: bytes, folder: Path):
-        from tebench.reporting import submission
+        from tebench.publication import submission
 
         found = submission.parse(submission.read(put(folder, "mine.csv", data)))
         assert all(isinstance(problem, str) for problem in found.problems)
@@ -103,9 +103,9 @@ def _command_line():
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
 
-        from tebench import cli
-        from tebench.errors import InputError
-        from tebench.options import prepare, requested_metrics, store_metrics
+        from tebench.base.errors import InputError
+        from tebench.cli import main
+        from tebench.cli.options import prepare, requested_metrics, store_metrics
 
         words = data.decode("utf-8", "replace").split("\0")
         words = [word for word in words if not word.lstrip("+~").startswith("plug")]  # plugins are code on purpose
@@ -117,7 +117,7 @@ def _command_line():
             plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise InputError(str(error)) from error
-        cli.check(plain)
+        main.check(plain)
         requested_metrics(plain)
 
     def sound(folder: Path) -> list[bytes]:

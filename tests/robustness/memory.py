@@ -103,8 +103,8 @@ def _scores(folder: Path, pool):
     import pandas as pd
     import simulated_pool as simulated
 
-    from tebench.cells import FIELDS
-    from tebench.score_grid import score_all
+    from tebench.scoring.grid import score_all
+    from tebench.scoring.score import FIELDS
 
     place = Path(tempfile.mkdtemp(dir=folder))
     found = score_all(simulated.requests(), simulated.write(place, *pool), place / "cells", progress=False)
@@ -127,7 +127,7 @@ def page_of_pool(folder: Path, pool) -> str:
     """The cells as rows of a leaderboard: written, checked, read, evaluated, and the page made."""
     import simulated_pool as simulated
 
-    from tebench.reporting import leaderboard_rows
+    from tebench.publication import leaderboard_rows
 
     scores = _scores(folder, pool)
     text = leaderboard_rows.text(simulated.rows(scores))

@@ -37,10 +37,10 @@ def measure(encoders: int, tasks: int, folder: Path, evaluated: int, most_page: 
     import pandas as pd
     import simulated_pool as simulated
 
-    from tebench.cells import FIELDS
     from tebench.evaluation.evaluate import evaluate
-    from tebench.reporting import leaderboard_rows
-    from tebench.score_grid import score_all
+    from tebench.publication import leaderboard_rows
+    from tebench.scoring.grid import score_all
+    from tebench.scoring.score import FIELDS
 
     clock = time.process_time
     folders = simulated.write(folder, encoders, tasks)

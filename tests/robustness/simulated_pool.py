@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tebench import cells, registry, storage
-from tebench.cells import Request
+from tebench.base import storage
 from tebench.features import cache
+from tebench.metrics import registry
+from tebench.scoring import score as cells
+from tebench.scoring.score import Request
 
 METRICS = ("gbc", "logme")
 
@@ -98,13 +100,13 @@ def rows(scores: pd.DataFrame) -> pd.DataFrame:
 def page(text: str, truth: pd.DataFrame) -> bytes:
     """The leaderboard's page of one board over one pool, as job=leaderboard makes it, without the figure files."""
     from tebench.evaluation.pools import Pool
-    from tebench.reporting import leaderboard, leaderboard_rows
-    from tebench.reporting.leaderboard_boards import Board
+    from tebench.publication import leaderboard_rows, publish
+    from tebench.publication.boards import Board
 
     frame = leaderboard_rows.frame_of(text)
     pool = Pool("simulated", tuple(sorted(set(frame["encoder"]))))
     board = Board("simulated", "Simulated", frame, truth, (pool,), benchmark="starter")
-    return leaderboard.render([board], {}, draw=False)["index.html"]
+    return publish.render([board], {}, draw=False)["index.html"]
 
 
 def peak_mb() -> float:

@@ -11,9 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 import raw_data
 
-from tebench import case_scores, storage
-from tebench.errors import CacheError, InputError
-from tebench.jobs import rank
+from tebench.base import storage
+from tebench.base.errors import CacheError, InputError
+from tebench.cli.jobs import rank
+from tebench.scoring import jackknife
 from tebench.tasks import dataset
 
 
@@ -56,7 +57,9 @@ def test_a_disk_that_takes_no_more_is_said_and_a_rerun_goes_on(world, tmp_path, 
 
 def test_a_metric_that_failed_for_the_disk_is_tried_again_by_any_rerun(tmp_path):
     """Found: moments that a full disk refused failed their metrics for good, as if the data had been wrong."""
-    from tebench import cells, failures, registry
+    from tebench.base import failures
+    from tebench.metrics import registry
+    from tebench.scoring import score as cells
 
     def refused(*_):
         raise InputError("cannot write moments: No space left on device.") from OSError(28, "No space left on device")
@@ -124,9 +127,9 @@ def test_altered_scores_of_a_ranking_are_computed_again(tmp_path, caplog):
     path = tmp_path / "gbc-x.json"
     row = {"metric": "gbc", "status": "ok", "reason": "", "seconds": 1.0, "scores": [-3.25], "left_out": None}
     storage.write_signed(path, row)
-    assert case_scores._read(path) == row
+    assert jackknife._read(path) == row
     path.write_text(path.read_text().replace("-3.25", "-3.24"))
-    assert case_scores._read(path) is None and "gbc-x.json was altered" in caplog.text
+    assert jackknife._read(path) is None and "gbc-x.json was altered" in caplog.text
 
 
 def test_an_altered_plan_of_a_ranking_is_made_again(tmp_path, caplog):

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tebench import failures, storage
+from tebench.base import failures, storage
+from tebench.base.errors import CacheError, InputError
 from tebench.encoders import checkpoints
-from tebench.errors import CacheError, InputError
 
 logging.getLogger("hypothesis").setLevel(logging.ERROR)
 # The library of images is slow to start and its C++ to fail; fuzz.py has them all.
@@ -104,11 +104,11 @@ def test_a_small_archive_that_claims_a_large_volume_is_refused(tmp_path):
 @pytest.mark.parametrize("head", ["encoder,score", "encoder,task", "encoder,x,x "])
 def test_a_table_of_scores_of_neither_form_is_refused(tmp_path, head):
     """Found: a bare ValueError of pandas for a wide table with a column `score`."""
-    from tebench import score_table
+    from tebench.scoring import imported
 
     (tmp_path / "s.csv").write_text(f"{head}\n" + "\n".join("abc"[k] + ",1" * head.count(",") for k in range(3)))
     with pytest.raises(InputError, match="expected encoder and one column a task, or encoder, task, score"):
-        score_table.read(tmp_path / "s.csv", "abc", "xy")
+        imported.read(tmp_path / "s.csv", "abc", "xy")
 
 
 @pytest.mark.parametrize("data", [b"\x80", b"PK", b"P", b"\x80\x02"])

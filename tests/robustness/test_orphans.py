@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tebench import interrupts
+from tebench.runtime import interrupts
 
 PLUGIN = """
 import time

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from tebench.errors import CacheError
+from tebench.base.errors import CacheError
 from tebench.tasks import case_store
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import raw_data
 
-from tebench.errors import InputError
+from tebench.base.errors import InputError
 from tebench.tasks import metaimage
 from tebench.tasks.images import read
 

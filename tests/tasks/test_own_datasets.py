@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import raw_data as raw
 
-from tebench.errors import InputError, UnknownNameError
+from tebench.base.errors import InputError, UnknownNameError
 from tebench.tasks import images
 from tebench.tasks.dataset import open_dataset, read_layout
 

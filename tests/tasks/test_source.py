@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from tebench.errors import AssetError, InputError
+from tebench.base.errors import AssetError, InputError
 from tebench.tasks import source
 from tebench.tasks.source import Atlas, ProbabilityMaps, Source, Volume, body_window, pad_to, resample_mean
 

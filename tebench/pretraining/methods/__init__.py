@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 
-from tebench.errors import unknown_name
+from tebench.base.errors import unknown_name
 
 NAMES = ("mae", "genesis", "volume_fusion", "simclr", "voco", "swin", "spark")
 RESIDUAL_ONLY = ("spark",)  # masks between the layers of ResEnc's blocks

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from tebench.parameters import Interval
+from tebench.metrics.parameters import Interval
 from tebench.pretraining.draw import Draw
 from tebench.pretraining.heads import Pooled, nt_xent
 

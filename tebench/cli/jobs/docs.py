@@ -1,0 +1,42 @@
+"""job=docs: write the pages of metrics and of leakage from registered facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tebench.base import storage
+from tebench.base.errors import InputError
+from tebench.reporting import metric_docs
+
+
+def run(config: dict) -> None:
+    """Write metrics.md and leakage.md into job.folder and say where they are."""
+    folder = config["job"]["folder"]
+    if not isinstance(folder, str) or not folder:
+        raise InputError(f"job.folder must be the path of a folder, got {folder!r}.")
+    path = Path(folder) / "metrics.md"
+    metrics = metric_docs.built_in()
+    storage.write_text(path, metric_docs.render(metrics))
+    print(f"{path}: {len(metrics)} metrics")
+    print(_leakage(Path(folder) / "leakage.md"))
+
+
+def _leakage(path: Path) -> Path:
+    from tebench.benchmark import leakage
+    from tebench.encoders import catalogue as encoders
+    from tebench.tasks import catalogue as tasks
+
+    frame = leakage.matrix(encoders.names(), tasks.names())
+    pairs = leakage.leaked(encoders.names(), tasks.names())
+    listed = "; ".join(f"{encoder} x {task}" for encoder, task in pairs) or "none"
+    head = (
+        "# Which encoder saw which task's images in pre-training\n\n"
+        "Made by `python -m tebench job=docs` from the facts of encoders and tasks; do not edit. `training image`: "
+        "an image that fine-tuning trains on too, harmless; `same group`: an average of the same people as a test "
+        "image; `test image`: a test image itself. The last two are leaks; `leaked=drop` takes such encoders out of "
+        f"the pool. Leaked pairs: {listed}.\n\n"
+        "Of images outside the packages nothing can be computed: deepbet and deepbrain were trained on other data "
+        "(OpenNeuro; CC359, NFBS, ADNI), none of which is known to be in an average used here.\n\n"
+    )
+    storage.write_text(path, head + leakage.as_markdown(frame))
+    return path

@@ -1,0 +1,110 @@
+"""job=validate: everything that is wrong with submissions; rows of sound ones into the leaderboard on request."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from tebench.base import storage
+from tebench.base.errors import InputError
+from tebench.benchmark.spec import leaderboard_folder, published, resolve
+from tebench.publication import leaderboard_rows, submission, validation
+
+
+def run(config: dict) -> None:
+    """Print the findings on each file; exit with 1 when one is refused."""
+    job, given = config["job"], config["plugins"]
+    folder = leaderboard_folder(job["folder"])
+    paths = [Path(str(job["file"])).expanduser()] if job["file"] else sorted((folder / "submissions").glob("*.csv"))
+    if len(given) > 1 or (given and not job["file"]):
+        raise InputError("plugins= names the one file that defines the metric of job.file.")
+    digest = storage.sha256_file(Path(given[0]).expanduser()) if given else None
+    refused = 0
+    for path in paths:
+        found = validation.validate(path, folder, source_sha256=digest)
+        if found.sound and given:
+            found = validation.Verdict(
+                *(a + b for a, b in zip((found.problems, found.notes), again(config, path), strict=True))
+            )
+        refused += not found.sound
+        print("\n".join(report(path, found)))
+        if found.sound and job["accept"]:
+            print(accept(path, folder))
+    if not paths:
+        print(f"no submissions in {folder / 'submissions'}")
+    if refused:
+        sys.exit(1)
+
+
+def again(config: dict, path: Path) -> tuple[list[str], list[str]]:
+    """(problems, notes) of scoring a few cells of the file anew, with the metric that plugins= defines.
+
+    Which cells follows from the file's hash. Scores that are relative to a pool would need all of it and are left out.
+    """
+    from tebench.metrics import registry
+
+    given = submission.parse(submission.read(path))
+    facts, known, most = given.facts, registry.load(), config["job"]["cells"]
+    config = published(config)
+    if facts["metric"] not in known:
+        return [f"the file given with plugins= registers no metric {facts['metric'][:40]!r}"], []
+    metric = known[facts["metric"]]
+    if metric.reads in ("parts", "elsewhere", "facts") or facts["benchmark"] != config["benchmark"]["name"]:
+        return [], [f"no cell was scored again (reads {metric.reads}, benchmark {facts['benchmark']})"]
+    own = given.rows[(given.rows["metric"] == metric.name) & (given.rows["status"] == "ok")]
+    digest = storage.sha256_file(path)
+    order = own.apply(lambda row: storage.hash_json([digest, row["task"], row["encoder"]]), axis=1)
+    chosen = own.loc[order.sort_values().index[:most]]
+    wrong = [
+        f"{row.task} / {row.encoder}: scored again {score:.9g}, the file says {row.score:.9g}"
+        for row in chosen.itertuples()
+        if not validation.close(score := _score(config, metric, row), row.score)
+    ]
+    if wrong:
+        return ["the scores are not what the metric gives: " + "; ".join(wrong)], []
+    return [], [
+        f"{len(chosen)} cells scored again, equal: " + ", ".join(f"{r.task} / {r.encoder}" for r in chosen.itertuples())
+    ]
+
+
+def _score(config: dict, metric, row) -> float:
+    """The metric on one task and encoder, from the feature cache, which is filled where it lacks them."""
+    from tebench.cli.jobs.extract import read_pairs
+    from tebench.features import cache
+    from tebench.features.sample_store import load_or_draw
+    from tebench.features.sampling import Recipe
+    from tebench.scoring.score import Request, compute
+    from tebench.scoring.view import FeatureView
+    from tebench.tasks import catalogue
+
+    world, task = resolve(config), catalogue.load(row.task)
+    sample = load_or_draw(task, Recipe(**world.sampling), seed=world.seed, cache=world.cache / "samples")
+    (folder,) = read_pairs(world, [(task, row.encoder, sample)]).values()
+    features = cache.read(folder)
+    view = FeatureView(lambda: features, row.task)
+    request = Request.make(metric, row.parameters, None, world.seed)
+    cell = compute(request, row.task, row.encoder, cache.header(folder), view)
+    return float("nan") if cell["score"] is None else cell["score"]
+
+
+def report(path: Path, found: validation.Verdict) -> list[str]:
+    """The findings as lines; control characters of a hostile file do not reach the terminal."""
+    said = [f"{path}: " + ("sound" if found.sound else f"refused, {len(found.problems)} reason(s)")]
+    said += [f"  - {what}" for what in found.problems[: validation.SHOWN]]
+    if len(found.problems) > validation.SHOWN:
+        said.append(f"  and {len(found.problems) - validation.SHOWN} more")
+    said += [f"  note: {what}" for what in found.notes]
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in said]
+
+
+def accept(path: Path, folder: Path) -> Path:
+    """Add the submitted metric's rows to the published ones of its benchmark; the rows beside it stay out."""
+    given = submission.parse(submission.read(path))
+    target = folder / "results" / f"{given.facts['benchmark']}.csv"
+    old, metric = leaderboard_rows.read(target), given.facts["metric"]
+    if metric not in set(old["metric"]):
+        rows = pd.concat([old, given.rows[given.rows["metric"] == metric]], ignore_index=True)
+        storage.write_text(target, leaderboard_rows.text(rows))
+    return target

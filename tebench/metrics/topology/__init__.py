@@ -1,0 +1,1 @@
+"""The topology family of metrics, one file each."""

@@ -1,0 +1,1 @@
+"""The leaderboard: rows, boards, page, submissions, versions, citation, recommendation."""

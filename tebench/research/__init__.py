@@ -1,0 +1,1 @@
+"""Studies of the suite's own choices, and findings."""

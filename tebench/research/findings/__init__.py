@@ -1,0 +1,1 @@
+"""What a benchmark's rows show, in words: `numbers` counts, `page` writes."""

@@ -1,0 +1,1 @@
+"""What a computing process needs: the worker pool, signals, threads, memory, the meter."""

@@ -1,0 +1,95 @@
+"""Worker processes: one thread each, the parent alone answers Ctrl-C, and none outlives it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+
+from tebench.base.errors import TebenchError
+
+
+@contextlib.contextmanager
+def deaf_children():
+    """Processes that are started inside ignore Ctrl-C from their first moment, also while they still import.
+
+    A new process inherits an ignored signal. Outside the main thread, where Python lets no one change signals,
+    nothing happens: workers then set it themselves once they run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def begin_worker(lifeline=None) -> None:
+    """What a process that computes begins with. lifeline: a pipe's end; the worker ends when the other closes."""
+    from multiprocessing import util
+
+    from tebench.runtime.threads import one_thread_for_good
+
+    end_with_parent(lifeline)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    one_thread_for_good()
+    if lifeline is not None:  # of a pool, which reads no exit status
+        util.Finalize(None, _end_at_once, exitpriority=-100)  # after all that Python has to do for other processes
+
+
+def _end_at_once() -> None:
+    """Leave out the interpreter's own end: with torch it takes .3 seconds, for which the parent waits."""
+    if sys.exc_info()[0] is not None:  # Python has not yet said what went wrong
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+@contextlib.contextmanager
+def killed_worker_named(kept: str):
+    """A pool whose worker was killed from outside breaks; say so. kept: what a rerun need not do again."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise TebenchError(
+            f"a worker process was killed, perhaps for lack of memory. Run again with fewer workers; {kept}"
+        ) from error
+
+
+def end_with_parent(lifeline=None) -> None:
+    """In a worker process: end at once when the process that started it is gone, also by kill -9,
+    or closes the other end of the pipe `lifeline`.
+
+    A pool's worker would otherwise wait for its next job for ever. Files are written beside and renamed, and locks end
+    with their process, so any moment is right.
+    """
+    import multiprocessing
+    from multiprocessing import connection
+
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        connection.wait([parent.sentinel] if lifeline is None else [parent.sentinel, lifeline])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_launcher() -> None:
+    """The same for a process of joblib's pool, which knows no parent object: it looks at its parent every second."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
