@@ -14,7 +14,7 @@ def record(name: str) -> dict:
     Of an encoder that was pre-trained here this is the committed record, with its configuration, loss and machine.
     """
     entry = catalogue.entry(name)
-    if entry.pool == "ssl":
+    if entry.pool in ("ssl", "supervised"):
         return {**published.record(name), "pool": entry.pool}
     facts = asdict(entry.facts)
     if entry.pool == "third_party":

@@ -1,6 +1,7 @@
 """Encoders that were pre-trained by `job=pretrain` and whose weights come with tebench.
 
-One float16 safetensors file (encoder only) and one provenance record (JSON) each, in `weights_ssl/`. The hash of
+One float16 safetensors file (encoder, and its source head if it was supervised) and one provenance record (JSON) each,
+in `pretrained_weights/`. The hash of
 the weights is pinned here, so that a changed file is refused.
 """
 
@@ -24,12 +25,15 @@ PINNED: dict[str, str] = {
     "ssl_genesis_short": "3a6e0261efbeefb666d7f7847945c64d4590e52e6fa73c984e847e030c13ca59",
     "ssl_volume_fusion_short": "1757c48e5a2e850847f1d709447a9aa0cc931647d8f19be555f6f2d9a01ec123",
     "ssl_simclr_short": "268bd8d2e0c394e092b53ecbec4b5cc887f9e357d95d66b90bf014f1fc068f42",
+    "resenc_s_sup_tissues": "926966dc739df3df197d0be567b393d87a1fd1ced9fdb753ad67c3194c74ff73",
+    "resenc_s_sup_lobes": "64c4556ac9343fe454791b97faccafaa0c5d914e3e89e6cdc2d600e03f895adf",
+    "unet_s_sup_lobes": "eb02290fab13bf6c9f85e76415d3417bf106cf7e5f28faf11f167e68353ab17d",
 }
 
 
 def folder():
     """Where weights and records lie."""
-    return files("tebench.encoders") / "weights_ssl"
+    return files("tebench.encoders") / "pretrained_weights"
 
 
 def record(name: str) -> dict:

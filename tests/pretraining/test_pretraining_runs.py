@@ -124,7 +124,8 @@ def test_learning_rate_rises_and_falls():
 
 
 def _config(tmp_path, **job_options):
-    own = {"shape": "resenc_s", "method": "mae", "dose": "full", "steps": 1, "folder": str(tmp_path / "out"), **job_options}
+    own = {"shape": "resenc_s", "method": "mae", "dose": "full", "steps": 1, "folder": str(tmp_path / "out")}
+    own |= job_options
     return {"job": own, "seed": 0, "device": "cpu", "cache": str(tmp_path / "cache"), "progress": False}
 
 
