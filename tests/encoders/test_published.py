@@ -86,5 +86,6 @@ def test_source_heads_learned_their_labels():
     for name in catalogue.names("supervised"):
         record = published.record(name)
         dice = record["dice_on_fixed_crops_of_the_training_image"]
-        assert list(dice) == record["classes"][1:] == list(source_only.load(record["source"]).classes[1:])
+        assert record["classes"] == list(source_only.load(record["source"]).classes)
+        assert set(dice) == set(record["classes"][1:])
         assert sum(dice.values()) / len(dice) > 0.2
