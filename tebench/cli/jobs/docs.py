@@ -1,4 +1,4 @@
-"""job=docs: write the pages of metrics and of leakage from registered facts."""
+"""job=docs: write the pages of metrics, of leakage and of relatedness from registered facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tebench.reporting import metric_docs
 
 
 def run(config: dict) -> None:
-    """Write metrics.md and leakage.md into job.folder and say where they are."""
+    """Write metrics.md, leakage.md and relatedness.md into job.folder and say where they are."""
     folder = config["job"]["folder"]
     if not isinstance(folder, str) or not folder:
         raise InputError(f"job.folder must be the path of a folder, got {folder!r}.")
@@ -19,6 +19,7 @@ def run(config: dict) -> None:
     storage.write_text(path, metric_docs.render(metrics))
     print(f"{path}: {len(metrics)} metrics")
     print(_leakage(Path(folder) / "leakage.md"))
+    print(_relatedness(Path(folder) / "relatedness.md"))
 
 
 def _leakage(path: Path) -> Path:
@@ -39,4 +40,21 @@ def _leakage(path: Path) -> Path:
         "(OpenNeuro; CC359, NFBS, ADNI), none of which is known to be in an average used here.\n\n"
     )
     storage.write_text(path, head + leakage.as_markdown(frame))
+    return path
+
+
+def _relatedness(path: Path) -> Path:
+    from tebench.pretraining import recipe, relatedness
+    from tebench.tasks import catalogue as tasks
+
+    sources = dict.fromkeys(source for name in recipe.names() if (source := recipe.Recipe.load(name).source))
+    frame = relatedness.relatedness(sources, tasks.names())
+    head = (
+        "# How near the sources of supervised pre-training are to the tasks\n\n"
+        "Made by `python -m tebench job=docs` from label maps on the target's training image; do not edit. Dice / "
+        "share of the label's entropy that is explained, were the source known perfectly and each source class taken "
+        "for the target class that most of its voxels have (`tebench/pretraining/relatedness.py`). **oracle**: source "
+        "and target are one; such encoders belong in no pool of that task. -: the images differ, nothing overlaps.\n\n"
+    )
+    storage.write_text(path, head + relatedness.as_markdown(frame))
     return path
