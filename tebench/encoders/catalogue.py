@@ -71,14 +71,20 @@ def _factorial() -> list[str]:
     return [found[method] for found in of_shape for method in common]
 
 
-def names(pool: str | None = None) -> list[str]:
-    """Encoders of one pool, or all."""
-    if pool is None:
-        return list(ENTRIES)
-    known = pools()
+def names(pool: str | None = None, task: str = "") -> list[str]:
+    """Encoders of one pool, or all.
+
+    task: leave out those that learned this very task from its labels (`is_oracle`).
+    """
+    known = {None: list(ENTRIES)} if pool is None else pools()
     if pool not in known:
         raise unknown_name("pool", pool, known)
-    return known[pool]
+    return [name for name in known[pool] if not (task and is_oracle(name, task))]
+
+
+def is_oracle(name: str, task: str) -> bool:
+    """Whether an encoder's source labels are those of the task: what it knows of it is no transfer."""
+    return name in ENTRIES and ENTRIES[name].source == task
 
 
 def choose(items) -> list[str]:

@@ -17,12 +17,7 @@ def tensors(file: Path | BinaryIO, label: str = "") -> dict[str, Tensor]:
     file: a path, or an open binary file.   label: how messages call it, by default its path.
     """
     label = label or f"checkpoint {file}"
-    try:
-        import h5py
-    except ImportError as error:
-        raise InputError(
-            f"{label} is HDF5 and needs h5py, which is not installed: python -m pip install h5py."
-        ) from error
+    import h5py
     import numpy as np
 
     found = {}

@@ -11,7 +11,6 @@ from tebench.pretraining.draw import CENTRES, Volumes
 from tebench.pretraining.recipe import entropy
 from tebench.pretraining.sources import Image
 from tebench.tasks import catalogue, source_only
-from tebench.tasks.base import Task
 
 CLASS_WEIGHT_CAP = 20.0  # of the cross-entropy, relative to the most frequent class
 
@@ -38,7 +37,7 @@ class Labelled(Volumes):
     def of(cls, name: str) -> Labelled:
         """Of the task or source called `name`."""
         task = source_only.load(name)
-        cases = [task.load(case_id) for case_id in real_cases(task)]
+        cases = [task.load(case_id) for case_id in source_only.real_cases(task)]
         images = [normalise(case.image, "unit")[0] for case in cases]
         return cls([f"{name}:{case.id}" for case in cases], images, [case.labels for case in cases], task.classes)
 
@@ -51,11 +50,6 @@ class Labelled(Volumes):
             flat = np.sort(rng.choice(flat, min(CENTRES, len(flat)), replace=False))
             found.append(np.stack(np.unravel_index(flat, labels.shape), 1))
         return found
-
-
-def real_cases(task: Task) -> list[str]:
-    """Ids of the training cases that are no virtual subjects."""
-    return [case_id for case_id in task.cases if "virtual" not in case_id]
 
 
 def images(name: str) -> tuple[Image, ...]:

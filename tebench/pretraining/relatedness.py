@@ -33,13 +33,8 @@ def relatedness(sources: Iterable[str], targets: Iterable[str]):
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def is_oracle(source: str, target: str) -> bool:
-    """Whether an encoder that learned `source` has learned the task `target` itself."""
-    return source == target
-
-
 def _pair(source: Task, target: Task) -> tuple[str, float, float]:
-    if is_oracle(source.name, target.name):
+    if source.name == target.name:
         return RELATIONS[0], 1.0, 1.0
     if source.facts["training_images"] != target.facts["training_images"]:
         return RELATIONS[2], 0.0, 0.0

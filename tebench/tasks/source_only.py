@@ -62,3 +62,8 @@ def load(name: str) -> Task:
     if name not in catalogue.names():
         raise unknown_name("label map", name, names())
     return catalogue.load(name)
+
+
+def real_cases(task: Task) -> list[str]:
+    """Ids of the training cases that are no virtual subjects."""
+    return [case_id for case_id in task.cases if "virtual" not in case_id]

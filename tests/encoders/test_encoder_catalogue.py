@@ -66,6 +66,13 @@ def test_supervised_encoders_keep_their_head_and_give_the_same_maps_without_it()
         assert not hasattr(bare, "head") and all(map(torch.equal, maps, bare(x)))
 
 
+def test_an_encoder_that_learned_the_task_is_left_out_of_its_pool():
+    for task in ("lobes", "tissues", "subcortex"):
+        kept, whole = catalogue.names("supervised", task), catalogue.names("supervised")
+        assert [name for name in whole if name not in kept] == [n for n in whole if n.endswith(f"_sup_{task}")]
+    assert catalogue.names("zoo", "brain_mask") == catalogue.names("zoo")
+
+
 def test_families_hold_near_copies():
     rows = {row["encoder"]: row for row in factors.table()}
     assert set(rows) == set(catalogue.names())

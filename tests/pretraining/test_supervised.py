@@ -12,7 +12,7 @@ from tebench.encoders import catalogue, pretrained
 from tebench.encoders.source_head import SourceHead
 from tebench.pretraining import runs, sources, train
 from tebench.pretraining.draw import Draw
-from tebench.pretraining.labelled import Labelled, images, real_cases
+from tebench.pretraining.labelled import Labelled, images
 from tebench.tasks import source_only
 
 CLASSES = ("background", "dark", "bright")
@@ -121,7 +121,7 @@ def test_weights_and_head_are_written_and_load_again(made_up, tmp_path, shape, l
 def test_only_real_training_images_are_sources():
     for name in source_only.names():
         task = source_only.load(name)
-        assert len(real_cases(task)) == len(images(name)) == task.facts["n_real_training_images"]
+        assert len(source_only.real_cases(task)) == len(images(name)) == task.facts["n_real_training_images"]
         assert [image.id for image in images(name)] == task.facts["training_images"]
 
 

@@ -1,4 +1,4 @@
-"""job=docs: write the pages of metrics, of leakage and of relatedness from registered facts."""
+"""job=docs: write the pages of metrics, encoders, leakage and relatedness from registered facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tebench.reporting import metric_docs
 
 
 def run(config: dict) -> None:
-    """Write metrics.md, leakage.md and relatedness.md into job.folder and say where they are."""
+    """Write metrics.md, encoders.md, leakage.md and relatedness.md into job.folder and print where they are."""
     folder = config["job"]["folder"]
     if not isinstance(folder, str) or not folder:
         raise InputError(f"job.folder must be the path of a folder, got {folder!r}.")
@@ -18,8 +18,26 @@ def run(config: dict) -> None:
     metrics = metric_docs.built_in()
     storage.write_text(path, metric_docs.render(metrics))
     print(f"{path}: {len(metrics)} metrics")
+    print(_encoders(Path(folder) / "encoders.md"))
     print(_leakage(Path(folder) / "leakage.md"))
     print(_relatedness(Path(folder) / "relatedness.md"))
+
+
+def _encoders(path: Path) -> Path:
+    from tebench.encoders import factors
+
+    rows = factors.table()
+    head = (
+        "# The encoders\n\n"
+        "Made by `python -m tebench job=docs` from the catalogue; do not edit. Family: encoders that share weights or "
+        "pre-training. Source: what a supervised one learned to segment. `python -m tebench job=encoders "
+        "records=FOLDER` writes a card each: recipe, command, seconds, licences, hash, what it leaks into.\n\n"
+    )
+    columns = ("encoder", "family", "shape", "kind", "method", "source", "parameters", "images", "licence", "weights")
+    cells = [{**row, "weights": row["sha256"][:16]} for row in rows]
+    lines = [columns, ["---"] * len(columns), *([str(row[name]) or "-" for name in columns] for row in cells)]
+    storage.write_text(path, head + "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return path
 
 
 def _leakage(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from tebench.base import storage
@@ -45,14 +46,17 @@ def run(config: dict) -> None:
 
 
 def write_records(names: list[str], folder: Path) -> list[Path]:
-    """NAME.json for every encoder of the catalogue; a user's own checkpoint has no record."""
+    """NAME.json for every encoder of the catalogue, with what it leaks into; a user's own checkpoint has no record."""
+    from tebench.benchmark import leakage
     from tebench.encoders import provenance
+    from tebench.tasks import catalogue as tasks
 
     written = []
     for name in names:
         if name in catalogue.ENTRIES:
             written.append(folder / f"{name}.json")
-            storage.write_json(written[-1], provenance.record(name))
+            leaks = leakage.matrix([name], tasks.names()).loc[name].to_dict()
+            storage.write_json(written[-1], {**provenance.record(name), "leakage": leaks})
     return written
 
 
@@ -86,8 +90,17 @@ def row(reading) -> dict:
         "normalisation": spec.normalisation,
         "patch": _by(spec.patch),
         "axes": "".join(AXES[axis] for axis in reading.axes),
+        **_factors(facts.name),
         "pre-training": facts.pretraining,
     }
+
+
+def _factors(name: str) -> dict:
+    """Where the encoder stands in the zoo's design; nothing is known of a user's own."""
+    from tebench.encoders import factors
+
+    known = asdict(factors.factors(name)) if name in catalogue.ENTRIES else {}
+    return {column: known.get(column) or "-" for column in ("family", "kind", "source")}
 
 
 def _by(values) -> str:
