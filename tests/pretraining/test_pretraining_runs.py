@@ -144,9 +144,12 @@ def test_the_job_refuses_what_it_cannot_do(tmp_path):
         ({"method": []}, "method must be a name"),
         ({"method": ["mae", "mae"]}, "name each once"),
         ({"method": "mea"}, "Did you mean 'mae'"),
+        ({"shape": "unet"}, "Did you mean 'unet_s'"),
+        ({"shape": "unet_s", "method": "spark"}, "method=spark is computed inside residual blocks: shape must be"),
     ):
         with pytest.raises(InputError, match=message):
             job.run(_config(tmp_path, **options))
     with pytest.raises(InputError, match="on the CPU"):
         job.run({**_config(tmp_path), "device": "cuda"})
     assert job.methods("all") == job.methods(list(job.methods("all")))
+    assert set(job.methods("all")) - set(job.methods("all", "unet_s")) == {"spark"}
