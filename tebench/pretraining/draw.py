@@ -148,9 +148,8 @@ def _rotation(a: float, b: float, c: float) -> np.ndarray:
 
 
 def _grid(shape: tuple[int, ...], matrix: np.ndarray, centre: np.ndarray, knots: Tensor, size: int) -> Tensor:
-    """The points centre + matrix offset + displacement(offset) of a volume of `shape`."""
-    shape = torch.tensor(shape[2:], dtype=torch.float32)
-    scale = 2.0 / (shape - 1)  # voxel index -> -1..1
+    """The points centre + matrix offset + displacement(offset) of a volume of `shape`, (1, 1, X, Y, Z)."""
+    scale = 2.0 / (torch.tensor(shape[2:], dtype=torch.float32) - 1)  # voxel index -> -1..1
     # In grid_sample's order the last coordinate runs along the first axis.
     theta = torch.zeros(1, 3, 4)
     half = (size - 1) / 2

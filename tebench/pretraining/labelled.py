@@ -18,7 +18,8 @@ CLASS_WEIGHT_CAP = 20.0  # of the cross-entropy, relative to the most frequent c
 class Labelled(Volumes):
     """Real training cases of one task, never its virtual subjects: the augmentation makes its own.
 
-    data, labels: one (1, 1, X, Y, Z) float32 tensor a case each, on the task's own voxels.
+    data, labels: one (1, 1, X, Y, Z) float32 tensor a case each, on the task's own voxels; a recipe's deformation counts
+    voxels of 2 mm, whatever they are.
     by_class: per case, the voxels of each foreground class that it holds.
     """
 
