@@ -21,6 +21,10 @@ class AssetError(TebenchError):
     """A package could not be fetched, verified or unpacked."""
 
 
+class WorkerKilledError(TebenchError):
+    """A worker process ended under its job, mostly killed for lack of memory."""
+
+
 class CacheError(TebenchError):
     """A cache file is missing, damaged or made from something else."""
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "failed-"
 # By name: importing torch to recognise its error would cost more than all else here.
-_TRANSIENT_NAMES = {"OSError", "MemoryError", "AssetError", "CacheError", "OutOfMemoryError", "BrokenProcessPool"}
+_TRANSIENT_NAMES = {"OSError", "MemoryError", "AssetError", "CacheError", "OutOfMemoryError", "WorkerKilledError"}
 
 
 class FailedBeforeError(TebenchError):
@@ -86,7 +86,7 @@ def record(path: Path, cell: dict, error: BaseException | str, *, again: bool | 
         "pid": os.getpid(),
     }
     try:
-        storage.write_json(path, {**content, "checksum": storage.hash_json(content)})
+        storage.write_sealed(path, content)
     except (TebenchError, ValueError) as problem:
         log.warning("the failure of %s could not be recorded: %s", cell, problem)
 
@@ -96,16 +96,11 @@ def read(path: Path) -> dict | None:
     if not Path(path).exists():
         return None
     try:
-        content = storage.read_json(path)
-        checksum = content.pop("checksum")
-        if (
-            checksum != storage.hash_json(content)
-            or not {"cell", "error", "transient", "when", "host"} <= set(content)
-            or (not isinstance(content["cell"], dict))
-        ):
-            raise CacheError(f"{path} was altered after it was written.")
+        content = storage.read_sealed(path)
+        if not {"cell", "error", "transient", "when", "host"} <= set(content) or not isinstance(content["cell"], dict):
+            raise CacheError(f"{path} does not hold the record of a failure.")
         return content
-    except (CacheError, AttributeError, KeyError, TypeError) as error:
+    except CacheError as error:
         log.warning("record of a failure not trusted: %s is damaged (%s).", path, error)
         return None
 

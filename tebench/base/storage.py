@@ -122,18 +122,30 @@ def read_json(path: Path):
         raise CacheError(f"{path} is not readable JSON ({error}). Delete it to have it made again.") from error
 
 
-def write_signed(path: Path, content: dict) -> None:
-    """JSON with its own checksum, for `read_signed`."""
-    write_json(path, {"content": content, "checksum": hash_json(content)})
+def seal(content: dict) -> dict:
+    """The content with its own checksum, for `unseal`; it must not hold a key "checksum" itself."""
+    if "checksum" in content:
+        raise ValueError('a sealed content holds no key "checksum" of its own')
+    return {**content, "checksum": hash_json(content)}
 
 
-def read_signed(path: Path) -> dict:
-    """What `write_signed` wrote; CacheError where a byte of it is another, or it carries no checksum."""
-    found = read_json(path)
-    content = found.get("content") if isinstance(found, dict) else None
-    if not isinstance(content, dict) or found.get("checksum") != hash_json(content):
-        raise CacheError(f"{path} was altered after it was written, or carries no checksum.")
-    return content
+def unseal(found, path: Path) -> dict:
+    """What `seal` was given; CacheError, which names `path`, where a value is another or there is no checksum."""
+    if isinstance(found, dict):
+        content = {name: value for name, value in found.items() if name != "checksum"}
+        if found.get("checksum") == hash_json(content):
+            return content
+    raise CacheError(f"{path} was altered after it was written, or carries no checksum. Delete it to regenerate it.")
+
+
+def write_sealed(path: Path, content: dict, *, lasting: bool = True) -> None:
+    """JSON with its own checksum, for `read_sealed`.   lasting: as in `atomic_path`."""
+    write_json(path, seal(content), lasting=lasting)
+
+
+def read_sealed(path: Path) -> dict:
+    """What `write_sealed` wrote; CacheError where the file is missing, no JSON, or not as it was written."""
+    return unseal(read_json(path), path)
 
 
 def _finite(text: str) -> float:

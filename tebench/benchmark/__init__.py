@@ -1,1 +1,1 @@
-"""What a configuration names: benchmark, local files, leakage, and the grid of its cells."""
+"""What a configuration names: the benchmark, local files, leakage, and the grid of its scores."""

@@ -125,33 +125,34 @@ def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh:
 
 
 def scoring(world: World, requests: list, headers: dict) -> tuple[list[State], dict]:
-    """(states, (task, encoder) -> cells, failed ones included). requests: those that are not defined over a pool."""
-    from tebench.scoring.score import cell_path, read_cell, read_failed
+    """(states, (task, encoder) -> Scores, failed ones included). requests: those that are not defined over a pool."""
+    from tebench.scoring import score_file
+    from tebench.scoring.score import folder_of
 
     states, found = [], {}
     for task in world.tasks:
         for encoder in world.encoders:
-            cells = found.setdefault((task, encoder), [])
+            scores = found.setdefault((task, encoder), [])
             for request in requests:
                 what = {"part": "score", "task": task, "encoder": encoder, "metric": _spell(request)}
                 if (task, encoder) not in headers:
                     states.append(State(**what, state="missing", detail="its features are not there"))
                     continue
-                path = cell_path(world.cache / "cells", request, task, encoder, headers[task, encoder])
+                path = score_file.path_of(folder_of(world.cache), request, task, encoder, headers[task, encoder])
                 what["path"] = str(path)
                 with _readable(what, states):
-                    cell = read_cell(path)
-                    record = None if cell else failures.read(failures.path_for(path))
-                    if cell:
-                        states.append(State(**what, state="done", detail=cell["reason"]))
-                        cells.append(cell)
+                    score = score_file.read(path)
+                    record = None if score else failures.read(failures.path_for(path))
+                    if score:
+                        states.append(State(**what, state="done", detail=score.reason))
+                        scores.append(score)
                     elif record:
                         states.append(State(**what, state="failed", detail=_reason(record)))
-                        cells.append(read_failed(path))
+                        scores.append(score_file.read_failed(path))
                     else:
                         detail = "damaged, computed again by a rerun" if path.exists() else ""
                         states.append(State(**what, state="missing", detail=detail))
-    return states, {pair: [cell for cell in cells if cell] for pair, cells in found.items()}
+    return states, {pair: [score for score in scores if score] for pair, scores in found.items()}
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Optional
 
 from tebench.base.errors import InputError, unknown_name
@@ -15,6 +16,8 @@ from tebench.metrics.registry import Metric, load, load_plugins
 
 GROUPS = ("job", "benchmark", "sampling", "protocol", "preset")
 SEVERAL = "several"
+# Options that hold one path: their values are quoted for Hydra where its grammar would not take them.
+PATHS = ("job.dataset", "job.folder", "job.target", "job.file", "cache", "output")
 
 
 def metric_schema(metric: Metric) -> type:
@@ -61,6 +64,8 @@ def prepare(arguments: list[str]) -> list[str]:
     `metric=several metric.names=[a,b]`.
     """
     arguments = own_options(arguments)
+    if "job=rank" in arguments and not any(argument.startswith("sampling=") for argument in arguments):
+        arguments = [*arguments, "sampling=floor"]  # own data may have small classes, and no published scores
     load_named_plugins(arguments)
     known = {**{name: None for name in load()}, "all": None}
     ready = []
@@ -91,6 +96,8 @@ def prepare(arguments: list[str]) -> list[str]:
             for name in names:
                 if name not in options:
                     raise unknown_name(key, name, options)
+        if key in PATHS and _is_odd_path(value, arguments):
+            argument = f"{key}={_quoted(value)}"
         # Hydra takes a bracket inside a word for a mistake: stages=encoder[-2:] needs quotes.
         if re.fullmatch(r"\w+\[[-\d:]*\]", value):
             argument = f'{key}="{value}"'
@@ -99,6 +106,21 @@ def prepare(arguments: list[str]) -> list[str]:
     _check_keys(ready)
     _check_metric_options(ready)
     return ready
+
+
+def _is_odd_path(value: str, arguments: list[str]) -> bool:
+    """Whether Hydra's grammar would not read a path as it stands; quotes, lists, ${...} and sweeps are the user's."""
+    plain = re.fullmatch(r"[\w/.\-+%*@?|:]*", value, flags=re.ASCII)
+    if plain or "${" in value or value.startswith(("'", '"')):
+        return False
+    sweeps = "," in value and not set(FLAGS).isdisjoint(arguments)
+    is_list = value.startswith("[") and value.endswith("]")
+    return not (sweeps or is_list) or Path(value).exists()
+
+
+def _quoted(value: str) -> str:
+    """A path with blanks, brackets, = or letters of other alphabets, as Hydra's grammar takes it."""
+    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", re.sub(r"(\\+)$", r"\1\1", value)) + "'"
 
 
 def _metric_sweep(value: str, known) -> list[str]:

@@ -1,1 +1,1 @@
-
+"""Frozen networks with named stages."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from tebench.base.errors import InputError
@@ -10,6 +12,11 @@ from tebench.encoders.network import Encoder
 
 FILE_ORDER = (0, 1, 2)  # as a case has it: x, y, z in the file's own order
 REVERSED = (2, 1, 0)  # (z, y, x), what SimpleITK gives and nnU-Net's readers imitate
+
+
+def in_case_order(stages: tuple[Stage, ...], axes) -> tuple[Stage, ...]:
+    """Stages whose strides follow the network's axes -> with strides along a case's axes."""
+    return tuple(replace(stage, stride=tuple(stage.steps[axes.index(axis)] for axis in range(3))) for stage in stages)
 
 
 class AxisEncoder(Encoder):

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-NORMALISATIONS = ("zscore", "zscore_all", "unit")
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -16,17 +12,24 @@ class Stage:
     name: str
     kind: str  # "encoder" | "decoder"
     channels: int
-    stride: int  # input voxels per feature cell, along each axis
+    stride: int | tuple[int, int, int]  # input voxels per feature cell, along each axis of a case where they differ
+
+    def __post_init__(self):
+        if not isinstance(self.stride, int):
+            steps = tuple(int(step) for step in self.stride)
+            object.__setattr__(self, "stride", steps[0] if len(set(steps)) == 1 else steps)
+
+    @property
+    def steps(self) -> tuple[int, int, int]:
+        """The stride along each axis."""
+        return (self.stride,) * 3 if isinstance(self.stride, int) else self.stride
 
 
 @dataclass(frozen=True)
 class InputSpec:
     """What the network expects.
 
-    normalisation: "zscore" (over the non-zero voxels of the case, zeros stay zero),
-    "zscore_all" (over the smallest box that holds the non-zero voxels of all channels, zeros inside it
-    included; 0 outside the box) or
-    "unit" (0.5th..99.5th percentile of the non-zero voxels mapped to 0..1, clipped).
+    normalisation: a text of `tebench.encoders.normalisation`, such as "zscore" or "window(-175,250,0,1)".
     spacing: None = the task's own.
     patch: default sliding window, a multiple of `divisor` along each axis.
     """
@@ -44,6 +47,11 @@ class EncoderFacts:
 
     images: ids of the packaged images that it was trained on, such as "deepmriprep:Template_05mm_bet"; empty where
     it was trained on none of them.
+    shape: architecture by a short name; encoders of one shape are ranked against each other in the within-shape tests.
+    "" where it is unknown: `architecture` stands for it.
+    family: encoders whose weights are relatives (one recipe at several doses, mixes of two encoders and both ends), by
+    a name that no other shape uses; tests move and leave out families as a whole. "": the encoder stands alone.
+    dose: share of its recipe's whole pre-training, 0 (random) to 1; None: unknown.
     """
 
     name: str
@@ -55,46 +63,16 @@ class EncoderFacts:
     source: str
     n_parameters: int
     images: tuple[str, ...] = ()
+    shape: str = ""
+    family: str = ""
+    dose: float | None = None
 
+    @property
+    def stratum(self) -> str:
+        """The shape, or the architecture in words where no short name is known."""
+        return self.shape or self.architecture
 
-def normalise(image: np.ndarray, how: str) -> np.ndarray:
-    """(C, X, Y, Z) float32 -> normalised copy, per channel, over non-zero voxels (or their box).
-
-    Statistics are those of float64 values; no array of that size is made, see `tebench.encoders.statistics`.
-    """
-    from tebench.base.errors import InputError
-    from tebench.encoders.statistics import mean_and_deviation, percentiles
-
-    box = nonzero_box(image) if how == "zscore_all" else None
-    out = np.zeros(image.shape, dtype=np.float32)  # zeros_like would take the memory now
-    for channel, values in enumerate(image):
-        if not values.any():
-            raise InputError(f"channel {channel} of the image is zero everywhere; nothing to normalise.")
-        # Slab by slab along the first axis: a view of the box, or the non-zero voxels in their order.
-        slabs = range(len(values)) if box is None else range(*box[0].indices(len(values)))
-        inside = [values[x] != 0 for x in slabs] if box is None else [box[1:]] * len(slabs)
-        chosen = [(x, mask) for x, mask in zip(slabs, inside, strict=True)]
-        if how in ("zscore", "zscore_all"):
-            count = sum(np.count_nonzero(mask) for _, mask in chosen) if box is None else values[box].size
-            offset, scale = mean_and_deviation(
-                lambda v=values, c=chosen: (v[x][mask].reshape(-1) for x, mask in c), count
-            )
-            scale, limits = max(scale, 1e-8), (-np.inf, np.inf)
-        elif how == "unit":
-            offset, high = percentiles(values[values != 0], (0.5, 99.5))
-            scale, limits = max(high - offset, 1e-8), (0.0, 1.0)
-        else:
-            raise InputError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {how!r}.")
-        for x, mask in chosen:
-            out[channel][x][mask] = np.clip((values[x][mask].astype(np.float64) - offset) / scale, *limits)
-    return out
-
-
-def nonzero_box(image: np.ndarray) -> tuple[slice, slice, slice]:
-    """The smallest box that holds every voxel that is not zero in some channel of (C, X, Y, Z)."""
-    there = (image != 0).any(axis=0)
-    box = []
-    for axis in range(3):
-        hit = np.flatnonzero(there.any(axis=tuple(other for other in range(3) if other != axis)))
-        box.append(slice(int(hit[0]), int(hit[-1]) + 1) if len(hit) else slice(0, 0))
-    return tuple(box)
+    @property
+    def kin(self) -> str:
+        """The family, or the encoder's own name where it stands alone."""
+        return self.family or self.name

@@ -39,6 +39,6 @@ class Bounded(TorchDispatchMode):
         return max(LEAST, int(min(count, 2**60)) * 4)
 
 
-def bounded(tensors) -> Bounded:
-    """The bound for a network whose weights are these tensors."""
-    return Bounded(FREE + TIMES * sum(tensor.numel() * tensor.element_size() for tensor in tensors))
+def bounded(n_bytes: int) -> Bounded:
+    """The bound for a network whose weight file has so many bytes."""
+    return Bounded(FREE + TIMES * n_bytes)

@@ -94,7 +94,7 @@ def choose(items) -> list[str]:
         known = item in ENTRIES or item in checkpoints.registered() or item in plugins.names()
         if not known and checkpoints.path_of(item) is None and not Path(item).expanduser().is_dir():
             raise unknown_name("encoder", item, [*ENTRIES, *checkpoints.registered(), *plugins.names()])
-        chosen += [item] if known else checkpoints.add([item])
+        chosen += [item] if known else checkpoints.add([item], taken=ENTRIES)
     return list(dict.fromkeys(chosen))
 
 
@@ -128,6 +128,28 @@ def reading(name: str) -> Reading:
 def facts(name: str) -> EncoderFacts:
     """What is known without running the encoder; no download."""
     return (_other(name) or entry(name)).facts
+
+
+def design(names) -> dict[str, tuple[str, str, float | None]]:
+    """Encoder -> (shape, family, dose), as tests within shapes and over families need them.
+
+    An encoder that is known by its rows only stands alone, in the shape "unknown".
+    """
+    found = {}
+    for name in names:
+        known = name in ENTRIES or name in plugins.names() or checkpoints.path_of(name) is not None
+        found[name] = _design_of(facts(name)) if known else ("unknown", name, None)
+    return found
+
+
+def _design_of(known: EncoderFacts) -> tuple[str, str, float | None]:
+    return known.stratum, known.kin, known.dose
+
+
+def declared(manifest_facts: dict) -> dict:
+    """Facts of a feature folder, with what the catalogue says today of the same encoder laid over them."""
+    known = ENTRIES.get(manifest_facts["name"])
+    return {**manifest_facts, **(asdict(known.facts) if known else {})}
 
 
 def spec(name: str) -> InputSpec:

@@ -52,12 +52,13 @@ class RandomDecoder(nn.Module):
         own, merges = [], []
         deep = self.encoder_stages[-1]
         for index, skip in enumerate(reversed(self.encoder_stages[:-1])):
-            if deep.stride % skip.stride:
+            if any(large % small for large, small in zip(deep.steps, skip.steps, strict=True)):
                 raise InputError(
                     f"stages: the stride of {deep.name} ({deep.stride}) must be a multiple of the stride of "
                     f"{skip.name} ({skip.stride})."
                 )
-            merges.append(_Merge(deep.channels, skip.channels, deep.stride // skip.stride))
+            ratio = tuple(large // small for large, small in zip(deep.steps, skip.steps, strict=True))
+            merges.append(_Merge(deep.channels, skip.channels, ratio))
             deep = Stage(f"decoder.{index}", "decoder", skip.channels, skip.stride)
             own.append(deep)
         self.stages = tuple(own)

@@ -46,13 +46,14 @@ _BET_DATA = "adult T1 head MRI; its paper: 7837 images of 191 OpenNeuro data set
 _NONE = "none (random initialisation)"
 
 
-def _facts(name: str, title: str, network: tuple[str, int], pretraining: str, data: str, licence: str, source: str):
-    return EncoderFacts(name, title, network[0], pretraining, data, licence, source, network[1])
-
-
-def _twin(name: str, title: str, network: tuple[str, int], shape: Shape, seed: int, since: int = 1) -> Entry:
+def _twin(
+    name: str, title: str, network: tuple[str, int], shape: Shape, seed: int, family: str = "", since: int = 1
+) -> Entry:
     kind = "weights as Primus is initialised" if shape is PRIMUS_S else "He-normal weights"
-    facts = _facts(name, title, network, _NONE, "none", "Apache-2.0", f"tebench, {kind}, seed {seed}")
+    source = f"tebench, {kind}, seed {seed}"
+    facts = EncoderFacts(
+        name, title, network[0], _NONE, "none", "Apache-2.0", source, network[1], (), shape.name, family or name, 0.0
+    )
     return Entry(facts, shape, "random", seed=seed, since=since)
 
 
@@ -61,7 +62,9 @@ def _packaged(
 ) -> Entry:
     package = assets.PACKAGES[asset]
     source = f"{package.name} {package.version}, {path}"
-    facts = _facts(name, title, network, pretraining, data, package.licence, source)
+    facts = EncoderFacts(
+        name, title, network[0], pretraining, data, package.licence, source, network[1], (), shape.name, name, 1.0
+    )
     return Entry(facts, shape, "third_party", asset, path, sha256, since=since, source=learned)
 
 
@@ -93,6 +96,9 @@ def _graded(trained: Entry, twin: Entry, percent: int) -> Entry:
         f"{known.source}; tebench, linear interpolation",
         known.n_parameters,
         known.images,
+        trained.shape.name,
+        known.family,
+        1 - percent / 100,
     )
     return Entry(facts, trained.shape, "graded", ends=(known.name, twin.facts.name), share=percent / 100)
 
@@ -131,7 +137,8 @@ _ENTRIES = (
         "deepbrain/models/graph.pb",
         "6be50752ff151808dc7f8059fef39852759de8502d831949b40e991502225a2a",
     ),
-    _twin("deepbet_random", "deepbet shape, random weights", _BET_NETWORK, DEEPBET, 1),
+    # An end of the graded mixes, and so their relative.
+    _twin("deepbet_random", "deepbet shape, random weights", _BET_NETWORK, DEEPBET, 1, family="deepbet"),
     _twin("deepbet_bbox_random", "deepbet shape, random weights, second draw", _BET_NETWORK, DEEPBET, 2),
     _twin("deepbrain_random", "deepbrain shape, random weights", _BRAIN_NETWORK, DEEPBRAIN, 3),
 )
@@ -166,10 +173,10 @@ _MORE = (
         learned="cerebellum and brain stem",
         since=2,
     ),
-    _twin("deepdefacer_random", "deepdefacer shape, random weights", _FACE_NETWORK, DEEPDEFACER, 7, 2),
-    _twin("suitpy_random", "suitpy shape, random weights", _CEREBELLUM_NETWORK, SUITPY, 8, 2),
-    _twin("unet_s_random", "UNet-S shape, random weights", _U_NETWORK, UNET_S, 5, 2),
-    _twin("primus_s_random", "Primus-S8 shape, random weights", _P_NETWORK, PRIMUS_S, 6, 2),
+    _twin("deepdefacer_random", "deepdefacer shape, random weights", _FACE_NETWORK, DEEPDEFACER, 7, since=2),
+    _twin("suitpy_random", "suitpy shape, random weights", _CEREBELLUM_NETWORK, SUITPY, 8, since=2),
+    _twin("unet_s_random", "UNet-S shape, random weights", _U_NETWORK, UNET_S, 5, since=2),
+    _twin("primus_s_random", "Primus-S8 shape, random weights", _P_NETWORK, PRIMUS_S, 6, since=2),
     *(_pretrained(name, sha256) for name, sha256 in published.PINNED.items() if not name.startswith("ssl_")),
 )
 ENTRIES |= {entry.facts.name: entry for entry in _MORE}

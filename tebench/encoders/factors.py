@@ -14,13 +14,10 @@ KINDS = {"third_party": "supervised", "random": "random", "ssl": "self-supervise
 
 @dataclass(frozen=True)
 class Factors:
-    """One encoder in the design.
+    """One encoder in the design. shape, family: as in `EncoderFacts`.
 
-    family: encoders that share weights or pre-training are of one: a packaged network, its siblings and the mixes
-    towards its random twin; the doses of one method on one shape; the random draws of one shape.   shape: the
-    architecture.   kind: "random", "self-supervised", "supervised" or "graded".   method: the recipe of the
-    pre-training without its dose, the package of a third party, or "random".   source: what a supervised encoder
-    learned to segment, "" otherwise.
+    kind: "random", "self-supervised", "supervised" or "graded".   method: the recipe of the pre-training without its
+    dose, the package of a third party, or "random".   source: what a supervised encoder learned to segment, "" else.
     """
 
     family: str
@@ -33,10 +30,7 @@ class Factors:
 def factors(name: str) -> Factors:
     """Of an encoder of the catalogue; no download."""
     entry = ENTRIES[name]
-    shape = entry.shape.version.partition("/")[0]
-    method = _method(name, entry)
-    packaged = entry.pool in ("third_party", "graded")
-    return Factors(method if packaged else f"{shape} {method}", shape, KINDS[entry.pool], method, entry.source)
+    return Factors(entry.facts.kin, entry.facts.shape, KINDS[entry.pool], _method(name, entry), entry.source)
 
 
 def _method(name: str, entry: Entry) -> str:

@@ -24,10 +24,9 @@ from tebench.base.errors import InputError
 from tebench.encoders import hdf5
 from tebench.encoders.axes import REVERSED, AxisEncoder
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
-from tebench.encoders.checkpoints import KERAS
 from tebench.encoders.initialisation import without_global_draws
 from tebench.encoders.network import same_weights
-from tebench.encoders.reading import Reading, n_parameters
+from tebench.encoders.reading import KERAS, Reading, n_parameters
 from tebench.encoders.weights import check_finite, compare, fill
 
 VERSION = "invesalius/1"  # raise with every change that alters features

@@ -44,9 +44,15 @@ def record(name: str) -> dict:
 
 
 def facts(name: str) -> EncoderFacts:
-    """Facts of one pre-trained encoder, from its record."""
-    found = dict(record(name)["facts"])
-    return EncoderFacts(**{**found, "images": tuple(found["images"])})
+    """Facts of one pre-trained encoder, from its record; one family for all doses of a recipe on one shape."""
+    made = record(name)
+    shape = made["shape"].split("/")[0]
+    design = {
+        "shape": shape,
+        "family": f"{shape}_{made['method']}",
+        "dose": made["steps"] / made["config"]["training"]["steps"],
+    }
+    return EncoderFacts(**{**made["facts"], "images": tuple(made["facts"]["images"]), **design})
 
 
 def weights(name: str, shape: str) -> bytes:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 
+KERAS = ".h5"  # by name only: folders are not searched for it, since .h5 files mostly hold other things
+
 if TYPE_CHECKING:
     from tebench.encoders.network import Encoder
 

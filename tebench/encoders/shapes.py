@@ -16,6 +16,11 @@ class Shape:
     spec: InputSpec
     stages: tuple[Stage, ...]
 
+    @property
+    def name(self) -> str:
+        """The short name, without the version."""
+        return self.version.split("/")[0]
+
 
 def _stages(*channels_and_strides: tuple[int, int]) -> tuple[Stage, ...]:
     return tuple(

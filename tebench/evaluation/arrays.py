@@ -10,7 +10,7 @@ import pandas as pd
 
 from tebench.base.errors import InputError
 from tebench.evaluation import groundtruth
-from tebench.evaluation.ceiling import Ceiling, split_ceiling
+from tebench.evaluation.ceiling import Ceiling, perfect_ceiling, split_ceiling
 from tebench.evaluation.correlation import is_constant, merge_ties
 from tebench.evaluation.pools import Pool
 from tebench.evaluation.reliability import FLOOR, RELIABILITY, Reliability, judge, reliability
@@ -22,7 +22,10 @@ MEAN = "mean"
 
 @dataclass(frozen=True)
 class TaskTruth:
-    """Ground truth of one task over the pool: dice (K, S) over seed blocks, its mean (K,), and whether it can rank."""
+    """Ground truth of one task over the pool: dice (K, S) over seed blocks, its mean (K,), and whether it can rank.
+
+    ceiling: parts of the seeds against each other.   attainable: the true means against the mean over all seeds.
+    """
 
     name: str
     dice: np.ndarray
@@ -30,6 +33,7 @@ class TaskTruth:
     seeds: list[int]
     reliability: Reliability
     ceiling: Ceiling
+    attainable: Ceiling
     status: str
     reason: str
 
@@ -93,8 +97,8 @@ def truths(
         status, reason = judge(
             dice, quality, floor=floor, at_least=at_least, flagged=groundtruth.flagged(rows, task, pool.encoders)
         )
-        ceiling = split_ceiling(dice, seed=seed)
-        found[task] = TaskTruth(task, dice, dice.mean(1), seeds, quality, ceiling, status, reason)
+        ceilings = split_ceiling(dice, seed=seed), perfect_ceiling(dice, seed=seed)
+        found[task] = TaskTruth(task, dice, dice.mean(1), seeds, quality, *ceilings, status, reason)
     return found
 
 

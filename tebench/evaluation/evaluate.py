@@ -32,7 +32,8 @@ OTHERS = STATISTICS[1:]
 REFINE, REFINED = 0.01, 2000  # p below which more permutations are drawn, and (encoder, task) pairs up to which
 COLUMNS = (
     "task", "metric", "pool", "n", "tau_w", "low", "high", "interval", "null_low", "null_high", "p",
-    "ceiling", "ceiling_low", "ceiling_high", "ceiling_parts", "loo_low", "loo_high",
+    "ceiling", "ceiling_low", "ceiling_high", "ceiling_parts", "attainable", "attainable_low", "attainable_high",
+    "attainable_parts", "loo_low", "loo_high",
     *(name + part for name in OTHERS for part in ("", "_low", "_high", "_null_low", "_null_high")),
     "ties", "reliability", "n_tasks", "seconds", "peak_mb", "status", "reason",
 )  # fmt: skip
@@ -67,7 +68,9 @@ def evaluate(
         as often, so that a correction for many metrics is not limited by the number of permutations; in pools of more
         than 2,000 (encoder, task) pairs, where that would take minutes a metric, it is not.
     `loo_low`, `loo_high`: lowest and highest tau_w when one encoder is left out (a range, no confidence interval).
-    `ceiling`: see `ceiling.split_ceiling`; for the mean row the mean of the tasks' ceilings.
+    `ceiling`: one part of the seeds against the rest (`ceiling.split_ceiling`), which a good metric may pass;
+    `attainable`: what the true means would reach against the mean over all seeds (`ceiling.perfect_ceiling`). In the
+        mean row both are means over the tasks.
     Regret in Dice points 0..100. `seconds`: whole pool, one sampling seed; mean row: per task. `peak_mb`: largest.
 
     status of a task row: "ok"; "unreliable" (numbers shown, kept out of the mean); "floor", "constant",
@@ -187,10 +190,12 @@ class _Draws:
 
 
 def _task_row(cell: Cell, item: TaskTruth, draws: _Draws, orders, exact, seed):
-    ceiling, quality = item.ceiling, item.reliability
+    ceiling, attainable, quality = item.ceiling, item.attainable, item.reliability
     row = {
         "task": item.name, "n": cell.n, "ceiling": ceiling.value, "ceiling_low": ceiling.low,
-        "ceiling_high": ceiling.high, "ceiling_parts": ceiling.parts, "reliability": quality.icc_mean,
+        "ceiling_high": ceiling.high, "ceiling_parts": ceiling.parts, "attainable": attainable.value,
+        "attainable_low": attainable.low, "attainable_high": attainable.high,
+        "attainable_parts": attainable.parts, "reliability": quality.icc_mean,
         "seconds": cell.seconds, "peak_mb": cell.peak_mb, "n_tasks": 1, "interval": "",
     }  # fmt: skip
     if item.status == "floor":
@@ -245,6 +250,7 @@ def _mean_row(made, exact) -> dict:
         "task": MEAN, "n_tasks": len(ok), "reason": f"without {', '.join(kept_out)}" if kept_out else "",
         "seconds": _mean([r["seconds"] for r in rows]), "peak_mb": _largest([r["peak_mb"] for r in rows]),
         "ceiling_parts": ok[0][0]["ceiling_parts"] if ok else "", "interval": "", "status": "ok",
+        "attainable_parts": ok[0][0]["attainable_parts"] if ok else "",
     }  # fmt: skip
     if not ok:
         return row | {"status": "none", "reason": f"no task gives a number: {', '.join(kept_out)}"}
@@ -256,7 +262,7 @@ def _mean_row(made, exact) -> dict:
     row |= _numbers(values, boots, nulls, exact)
     covers = sorted({r["interval"] for r, _, _ in ok})
     row["interval"] = " / ".join(covers) + " of each task" if boots else "none: some task has no interval"
-    row |= {name: _mean([r[name] for r, _, _ in ok]) for name in ("ceiling", "reliability")}
+    row |= {name: _mean([r[name] for r, _, _ in ok]) for name in ("ceiling", "attainable", "reliability")}
     row["ties"] = int(sum(r["ties"] for r, _, _ in ok))
     if len(ok) < len(rankable):
         row["status"] = "incomplete"

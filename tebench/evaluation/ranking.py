@@ -17,6 +17,8 @@ COLUMNS = (
     "behind", "behind_low", "behind_high", "p", "together", "seconds", "status", "reason",
 )  # fmt: skip
 
+ROUNDING = 1e-12  # relative; a spread below it is rounding
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -35,15 +37,21 @@ def spread(values: np.ndarray, left_out: np.ndarray | None) -> tuple[float, floa
     Jackknife with G groups of cases left out: se^2 = (G - 1)/G sum_g (v_g - mean v)^2, v_g averaged over draws
     first. Voxels are drawn for every case on its own, so this holds the noise of drawing too; where the draws alone
     say more, theirs, SD / sqrt(R), is taken [choice]. df: G - 1 or R - 1.
+
+    NaN where no cases were left out (one case says nothing of others), and where neither cases nor draws changed the
+    value by more than rounding (ranks of ranks, say): a standard error of 0 would claim certainty.
     """
     r = len(values)
     sd = float(values.std(ddof=1)) if r > 1 else math.nan
     draws = sd / math.sqrt(r) if r > 1 else math.nan
     if left_out is None:
-        return draws, r - 1, "voxel draws only" if r > 1 else "nothing", sd, math.nan
+        return math.nan, 0, "nothing: no case was left out", sd, math.nan
     means = left_out.mean(axis=0)
     groups = len(means)
     cases = math.sqrt((groups - 1) / groups * float(((means - means.mean()) ** 2).sum()))
+    largest = max(float(np.abs(values).max()), float(np.abs(means).max()))
+    if max(cases, draws if r > 1 else 0.0) <= ROUNDING * largest:
+        return math.nan, groups - 1, "nothing: it never varied", sd, cases
     if r > 1 and draws > cases:
         return draws, r - 1, "cases and voxel draws", sd, cases
     return cases, groups - 1, "cases and voxel draws" if r > 1 else "cases", sd, cases
@@ -74,15 +82,13 @@ def rank(metric: str, found: dict[str, Scores], bounds: tuple[float, float] = (-
         value, half = float(item.values.mean()), margin(error, df)
         rows.append(
             {
-                "metric": metric, "rank": place, "encoder": name, "score": value, "low": max(value - half, bounds[0]),
-                "high": min(value + half, bounds[1]), "draw_sd": sd, "case_se": cases, "covers": covers,
+                "metric": metric, "rank": place, "encoder": name, "score": value,
+                "low": float(np.maximum(value - half, bounds[0])),  # NaN stays, which max() would lose
+                "high": float(np.minimum(value + half, bounds[1])), "draw_sd": sd, "case_se": cases, "covers": covers,
                 "rank_low": ranges[name][0], "rank_high": ranges[name][1], "seconds": item.seconds, "status": "ok",
                 "reason": item.reason, **_behind(scored[order[0]], item, place == 1),
             }
         )  # fmt: skip
-    for row in rows:
-        if not math.isfinite(row["draw_sd"]) and not math.isfinite(row["case_se"]):
-            row["low"] = row["high"] = math.nan
     others = [row for row in rows[1:] if math.isfinite(row["p"])]
     for row, p in zip(others, holm([row["p"] for row in others]), strict=True):
         row["p"] = p
@@ -104,12 +110,7 @@ def _behind(first: Scores, item: Scores, is_first: bool) -> dict:
     both = first.left_out is not None and item.left_out is not None  # of one metric, so of one shape
     error, df, *_ = spread(values, first.left_out - item.left_out if both else None)
     difference, half = float(values.mean()), margin(error, df)
-    if not math.isfinite(error) or df < 1:
-        p = math.nan
-    elif error == 0:
-        p = 1.0 if difference == 0 else 0.0
-    else:
-        p = float(2 * t.sf(abs(difference) / error, df))
+    p = float(2 * t.sf(abs(difference) / error, df)) if math.isfinite(error) and df > 0 else math.nan
     return {"behind": difference, "behind_low": difference - half, "behind_high": difference + half, "p": p}
 
 
@@ -152,7 +153,10 @@ def verdict(ranked: pd.DataFrame, main: str, titles: dict[str, str], n_cases: in
     if others.empty:
         lines.append("It is the only encoder with a score: nothing to compare.")
     elif not np.isfinite(others["p"].to_numpy(np.float64)).any():
-        lines.append(f"Nothing can be told apart with {cases} and one draw: there is no interval. Use job.draws=3.")
+        if n_cases < 2:
+            lines.append("Nothing can be told apart with 1 case: it says nothing of other cases. Label at least two.")
+        else:
+            lines.append(f"Nothing can be told apart with {cases}: the differences never varied, or have no interval.")
     elif close and len(close) == len(others):
         alone = len(names) == 2
         who = "The two cannot be told apart" if alone else f"None of the other {len(others)} can be told apart from it"

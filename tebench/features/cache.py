@@ -83,7 +83,7 @@ def write(folder: Path, *, parts: dict, sample: Sample, matrices: Mapping[str, t
         "feature_hash": storage.hash_json(sorted(written[FEATURES].tensors.items())),
         "label_hash": sample.label_hash, "versions": _versions(),
     }  # fmt: skip
-    storage.write_json(folder / MANIFEST, {**manifest, "checksum": storage.hash_json(manifest)}, lasting=False)
+    storage.write_sealed(folder / MANIFEST, manifest, lasting=False)
 
 
 def manifest(folder: Path) -> dict:
@@ -95,10 +95,9 @@ def manifest(folder: Path) -> dict:
     form = content["made_from"].get("format")
     if form != FORMAT:
         raise CacheError(f"{path} has format {form!r}, this version reads {FORMAT}. {_REMEDY}")
-    checksum = content.pop("checksum", None)
+    content = storage.unseal(content, path)
     try:
-        sound = checksum == storage.hash_json(content) and content["key"] == storage.hash_json(content["made_from"])
-        sound = sound and _is_whole(content)
+        sound = content["key"] == storage.hash_json(content["made_from"]) and _is_whole(content)
     except (KeyError, TypeError, ValueError):
         sound = False
     if not sound:
@@ -128,8 +127,11 @@ def header(folder: Path) -> dict:
 
 
 def header_of(manifest: dict) -> dict:
-    """What a cell's address takes from the manifest."""
-    return {name: manifest[name] for name in ("feature_hash", "label_hash")} | {"facts": manifest["encoder"]}
+    """What a cell's address takes from the manifest; facts as the catalogue declares them today."""
+    from tebench.encoders.catalogue import declared
+
+    facts = declared(manifest["encoder"])
+    return {name: manifest[name] for name in ("feature_hash", "label_hash")} | {"facts": facts}
 
 
 def check(folder: Path, key: str | None = None, *, verify: bool = True) -> dict:

@@ -50,7 +50,7 @@ class FrozenNetwork:
         A large network would only need more memory.
         """
         kind = self.kind if self.kind in MAP_VALUES else "cuda"
-        per_window = np.prod(patch) * sum(stage.channels / stage.stride**3 for stage in self.stages)
+        per_window = np.prod(patch) * sum(stage.channels / np.prod(stage.steps) for stage in self.stages)
         return int(np.clip(MAP_VALUES[kind] // per_window, 1, MOST_TOGETHER[kind]))
 
     def __call__(self, windows: np.ndarray) -> tuple[list, object]:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tebench.base import storage
 from tebench.base.errors import InputError
+from tebench.features import parallel
 from tebench.features.cache import MANIFEST, folder_for, is_valid
-from tebench.features.parallel import KEPT, Workers, extract_one, loaded
+from tebench.features.parallel import extract_one, loaded
 from tebench.features.partial import clear_left
 from tebench.features.sample import Sample
 from tebench.features.volumes import Kept
 from tebench.runtime.heap import freed_memory_kept
-from tebench.runtime.interrupts import killed_worker_named
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -80,16 +80,20 @@ def _run(jobs: Iterable[tuple], workers: int, progress: bool) -> list[Path]:
                 continue
             missing[index] = job
             if len(missing) == 2:
-                pool = held.enter_context(Workers(workers))
+                pool = held.enter_context(parallel.pool(workers))
         sound = _in_threads(_is_sound, there.values(), workers)
         missing |= {index: job for (index, (_, _, job)), whole in zip(there.items(), sound, strict=True) if not whole}
         missing = dict(sorted(missing.items()))
         if pool is None and len(missing) > 1:
-            pool = held.enter_context(Workers(workers))
-        made = pool.run(list(missing.values()), progress) if pool else _run_here(missing.values(), progress)
-    if pool:
-        with killed_worker_named(KEPT):
-            made = [future.result() for future in made]
+            pool = held.enter_context(parallel.pool(workers))
+        if pool is not None:
+            made = parallel.run(pool, list(missing.values()), progress)
+        else:
+            made = _run_here(missing.values(), progress)
+    # After the block, so that the workers come to their own end.
+    for error in made:
+        if isinstance(error, Exception):
+            raise error
     folders = {index: folder for index, (folder, *_) in there.items()} | dict(zip(missing, made, strict=True))
     return [folders[index] for index in sorted(folders)]
 

@@ -2,14 +2,13 @@
 
     <folder>/moments-<stage>-<first 16 hex digits of the key>.safetensors
 
-The key is a hash of the features, the sample, the rows, their labels and the code that forms moments. A file is
+The key is a hash of the features, the sample, the rows, their labels and the version of the moments. A file is
 written beside and renamed, checked whole when it is read, and made again where it does not fit its own hashes.
 Everything is kept in float64, so a metric gives the same bits from memory and from disk.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import time
@@ -19,13 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-import tebench.metrics.moments
 from tebench.base import storage
 from tebench.base.errors import CacheError
 from tebench.features import tensors
 from tebench.features.cache import file_name
 from tebench.features.sample import FeatureSet
-from tebench.metrics.moments import Moments, Spectrum
+from tebench.metrics.moments import VERSION, Moments, Spectrum
 from tebench.runtime import meter
 
 log = logging.getLogger(__name__)
@@ -49,15 +47,10 @@ class _Later:
         return self._rows[rows]
 
 
-@functools.cache
-def _code_hash() -> str:
-    return storage.sha256_file(Path(tebench.metrics.moments.__file__))
-
-
 def path_for(folder: Path, features: FeatureSet, stage: str, rows: np.ndarray, labels: np.ndarray) -> Path:
     """Where the moments of these rows of a stage lie. The sample counts too: parts of a feature set share its hash."""
     made_from = [FORMAT, features.hash, features.sample.hash, stage, storage.hash_array(rows)]
-    key = storage.hash_json([*made_from, storage.hash_array(labels), _code_hash()])
+    key = storage.hash_json([*made_from, storage.hash_array(labels), VERSION])
     return Path(folder) / f"moments-{file_name(stage)}-{key[:16]}.safetensors"
 
 
@@ -94,20 +87,18 @@ def _write(path: Path, moments: Moments, seconds: float) -> None:
         "name": path.stem, "seconds": seconds,
         "tensors": {name: storage.hash_array(array) for name, array in arrays.items()},
     }  # fmt: skip
-    facts["checksum"] = storage.hash_json(facts)
     streams = {name: tensors.Stream.of(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with storage.atomic_path(path) as temporary:
-        tensors.write(temporary, streams, {"moments": storage.canonical_json(facts)}, hashed=False)
+        tensors.write(temporary, streams, {"moments": storage.canonical_json(storage.seal(facts))}, hashed=False)
 
 
 def _read(path: Path, gather, labels) -> tuple[Moments, float]:
     found, metadata = tensors.read(path)
     try:
-        facts = json.loads(metadata["moments"])
-        checksum = facts.pop("checksum")
+        facts = storage.unseal(json.loads(metadata["moments"]), path)
         arrays = {name: np.array(array) for name, array in found.items()}
         hashes = {name: storage.hash_array(array) for name, array in arrays.items()}
-        if checksum != storage.hash_json(facts) or hashes != facts["tensors"]:
+        if hashes != facts["tensors"]:
             raise CacheError(f"{path} was altered after it was written.")
         if facts["name"] != path.stem:
             raise CacheError(f"{path} is foreign: it was written as {facts['name']}.")

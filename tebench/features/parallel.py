@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import pickle
-import queue
-from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+import time
 from pathlib import Path
 
 import numpy as np
 
-from tebench.base.errors import InputError
+from tebench.base.errors import InputError, WorkerKilledError
 from tebench.features.progress import bar
 from tebench.features.sample import Sample
 from tebench.features.volumes import Kept
 from tebench.runtime.heap import keep_freed_memory, large_pages
-from tebench.runtime.interrupts import begin_worker, deaf_children, killed_worker_named
-from tebench.runtime.workers import pool
+from tebench.runtime.workers import Pool, report
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
 
-# Of a worker, set by `_begin_worker`: the queue that progress goes to, and volumes for the next encoder.
-_reports, _kept = None, None
+_kept = Kept()  # of a worker: volumes for the next encoder
 _BLOCK = 32  # voxels along each axis
-KEPT = "cases that were written are kept."  # said of killed workers
+_SHOWN_EVERY = 0.2  # seconds
 
 
 def loaded(task: Task | str) -> Task:
@@ -44,46 +38,30 @@ def extract_one(task, encoder, sample, cache, options, progress, kept: Kept) -> 
     return extract(loaded(task), encoder, sample, cache=cache, progress=progress, kept=kept, **options)
 
 
-class Workers:
-    """Processes that extract; they start when the block is entered."""
+def pool(workers: int) -> Pool:
+    """Processes that extract, for `run`."""
+    return Pool(workers, _begin, kept="cases that were written are kept.")
 
-    def __init__(self, workers: int):
-        self._count = workers
 
-    def __enter__(self) -> Workers:
-        self._reports = multiprocessing.get_context("spawn").Queue()
-        with contextlib.ExitStack() as held:
-            held.callback(self._reports.close)
-            self._executor = held.enter_context(pool(self._count, _begin_worker, self._reports))
-            with deaf_children():  # every submission starts one more, while none is idle
-                for _ in range(self._count):
-                    self._executor.submit(int)
-            self._held = held.pop_all()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._held.__exit__(*error)
-
-    def run(self, jobs: list[tuple], progress: bool) -> list[Future]:
-        """Done futures of feature folders, in the order of the jobs; large ones are begun first, so that all workers
-        end together. To be read after the block: an error inside would cut the workers' own ends short.
-        """
-        sizes = _sizes([sample for _, _, sample, *_ in jobs])
-        shown = _Overall(sizes, progress)
-        with killed_worker_named(KEPT), contextlib.closing(shown):
-            futures = {}
-            for index in sorted(range(len(jobs)), key=lambda index: -sizes[index]):
-                futures[self._executor.submit(_work, index, _portable(jobs[index]))] = index
-            running = set(futures)
-            while running:
-                done, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    if not isinstance(future.exception(), BrokenProcessPool | None):  # that is said once, below
-                        log.error("extraction failed: %s", future.exception())
-                shown.update(self._reports)
-                for future in done:
-                    shown.finished(futures[future])
-            return sorted(futures, key=futures.get)
+def run(workers: Pool, jobs: list[tuple], progress: bool) -> list[Path | Exception]:
+    """Feature folders, or what went wrong, in the order of the jobs; large ones are begun first, so that all workers
+    end together. A killed worker ends all: the others are likely to need as much memory.
+    """
+    sizes = _sizes([sample for _, _, sample, *_ in jobs])
+    found: dict[int, Path | Exception] = {}
+    with contextlib.closing(_Overall(sizes, progress)) as shown:
+        sent = [_portable(job) for job in jobs]
+        for event in workers.run(_work, sent, order=sorted(range(len(jobs)), key=lambda index: -sizes[index])):
+            if event.kind == "report":
+                shown.update(event.job, *event.content)
+                continue
+            if isinstance(event.content, WorkerKilledError):
+                raise event.content
+            if event.kind == "failed":
+                log.error("extraction failed: %s", event.content)
+            found[event.job] = event.content
+            shown.finished(event.job)
+    return [found[index] for index in range(len(jobs))]
 
 
 def _portable(job: tuple) -> tuple:
@@ -125,46 +103,40 @@ class _Overall:
         self._sizes = sizes
         self._bar = bar(f"{len(sizes)} x encoder / task") if show else None
         self._state: dict[int, tuple[int, int]] = {}
+        self._shown = 0.0
 
     def finished(self, index: int) -> None:
         """A pair whose folder was there already never reported a window."""
         self._state.setdefault(index, (0, 0))
+        self._show()
 
-    def update(self, reports) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                index, done, total, name = reports.get_nowait()
-                self._state[index] = (done, total)
-                if self._bar is not None:
-                    self._bar.set_description(name, refresh=False)
-        if self._bar is not None and self._state:
-            done, known = (sum(counts) for counts in zip(*self._state.values(), strict=True))
-            computed = sum(self._sizes[index] for index, (_, total) in self._state.items() if total)
-            waiting = sum(size for index, size in enumerate(self._sizes) if index not in self._state)
-            self._bar.total = round(known * (1 + waiting / max(computed, 1)))
-            self._bar.update(done - self._bar.n)
+    def update(self, index: int, done: int, total: int, name: str) -> None:
+        self._state[index] = (done, total)
+        if self._bar is not None and time.monotonic() - self._shown > _SHOWN_EVERY:
+            self._bar.set_description(name, refresh=False)
+            self._show()
+
+    def _show(self) -> None:
+        if self._bar is None:
+            return
+        self._shown = time.monotonic()
+        done, known = (sum(counts) for counts in zip(*self._state.values(), strict=True))
+        computed = sum(self._sizes[index] for index, (_, total) in self._state.items() if total)
+        waiting = sum(size for index, size in enumerate(self._sizes) if index not in self._state)
+        self._bar.total = round(known * (1 + waiting / max(computed, 1)))
+        self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
 
 
-def _begin_worker(lifeline, reports) -> None:
-    global _reports, _kept
-    _reports, _kept = reports, Kept()
+def _begin() -> None:
     large_pages()
-    begin_worker(lifeline)
     keep_freed_memory()
 
 
-def _work(index: int, job: tuple) -> Path:
+def _work(job: tuple) -> Path:
     task, encoder = (value if isinstance(value, str) else None for value in job[:2])
     name = f"{encoder or job[1].facts.name} / {task or job[0].name}"
-    return extract_one(*job, _reporter(index, name), _kept)
-
-
-def _reporter(index: int, name: str) -> Callable[[int, int], None]:
-    def report(done: int, total: int) -> None:
-        _reports.put((index, done, total, name))
-
-    return report
+    return extract_one(*job, lambda done, total: report((done, total, name)), _kept)

@@ -32,6 +32,9 @@ class Recipe:
         stride 4 a side of 5 voxels meets at most 8 cells, fewer than a patch has voxels; a side of 7
         can meet 27, and still lies within the reach of one boundary.
     balance: "proportional" to the voxel counts of the classes [released] or "equal".
+    floor, floor_anchors: every class in the case gives at least so many foreground rows and anchors, or all that it
+        has; what `foreground` and `anchors` give it less is drawn on top of them. nnU-Net draws the class before the
+        voxel for the same reason (arXiv:1904.08128). 0: a small class beside a large one may give none. [choice]
     Ignored voxels (label -1) are in no stratum and no patch. [choice]
     """
 
@@ -42,6 +45,8 @@ class Recipe:
     patch_voxels: int = 16
     patch_radius: int = 3
     balance: str = "proportional"
+    floor: int = 0
+    floor_anchors: int = 0
 
     def __post_init__(self):
         least = {"patch_voxels": 2, "patch_radius": 1}
@@ -54,8 +59,12 @@ class Recipe:
             object.__setattr__(self, name, int(value))
         if self.balance not in ("proportional", "equal"):
             raise InputError(f"sampling recipe: balance must be 'proportional' or 'equal', got {self.balance!r}.")
-        if self.foreground + self.background + self.general + self.anchors == 0:
+        if self.foreground + self.background + self.general + self.anchors + self.floor + self.floor_anchors == 0:
             raise InputError("sampling recipe: every size is 0; ask for at least one voxel.")
+
+    def plain(self) -> dict:
+        """What is set, as plain values; a recipe without floors has the name and the draws that it always had."""
+        return {name: value for name, value in asdict(self).items() if value or not name.startswith("floor")}
 
 
 def draw(task: Task, recipe: Recipe, *, seed: int, cases: tuple[str, ...] | None = None) -> Sample:
@@ -86,7 +95,7 @@ def draw(task: Task, recipe: Recipe, *, seed: int, cases: tuple[str, ...] | None
 def description(task: Task, recipe: Recipe, seed: int, cases: tuple[str, ...] | None = None) -> dict:
     """All that determines a sample, as plain values."""
     return {
-        **asdict(recipe),
+        **recipe.plain(),
         "seed": _checked_seed(seed),
         "cases": list(_checked_cases(task, cases)),
         "task_fingerprint": task.fingerprint,
@@ -160,11 +169,15 @@ def _draw_case(labels: np.ndarray, task: Task, case_id: str, recipe: Recipe, see
     streams = {role: _stream(seed, task.name, case_id, role.name) for role in Role}
 
     inside = np.flatnonzero(flat > 0)
-    foreground, per_class = _stratified(flat, inside, recipe.foreground, recipe, streams[Role.FOREGROUND])
+    foreground, per_class = _stratified(
+        flat, inside, recipe.foreground, recipe.floor, recipe.balance, streams[Role.FOREGROUND]
+    )
     background = _choose(streams[Role.BACKGROUND], np.flatnonzero(flat == 0), recipe.background)
     general = _choose(streams[Role.GLOBAL], np.flatnonzero(flat >= 0), recipe.general)
     edge = np.flatnonzero(boundary(labels))
-    anchors, per_edge = _stratified(flat, edge, recipe.anchors, recipe, streams[Role.ANCHOR])
+    anchors, per_edge = _stratified(
+        flat, edge, recipe.anchors, recipe.floor_anchors, recipe.balance, streams[Role.ANCHOR]
+    )
     members = [_window(anchor, labels, recipe, streams[Role.MEMBER]) for anchor in anchors]
 
     voxels, roles, patches = [foreground, background, general], [], []
@@ -192,10 +205,10 @@ def _draw_case(labels: np.ndarray, task: Task, case_id: str, recipe: Recipe, see
     return part, counts
 
 
-def _stratified(flat, candidates, total: int, recipe: Recipe, rng) -> tuple[np.ndarray, dict[int, int]]:
-    """`total` of the candidate voxels, split over their classes; and how many each class gave."""
+def _stratified(flat, candidates, total: int, floor: int, balance: str, rng) -> tuple[np.ndarray, dict[int, int]]:
+    """`total` of the candidate voxels, split over their classes, none below the floor; and how many each gave."""
     present, counts = np.unique(flat[candidates], return_counts=True)
-    shares = allot(total, counts, recipe.balance)
+    shares = np.maximum(allot(total, counts, balance), np.minimum(counts, floor))
     chosen = [_choose(rng, candidates[flat[candidates] == c], share) for c, share in zip(present, shares, strict=True)]
     drawn = {int(c): int(n) for c, n in zip(present, shares, strict=True)}
     return np.concatenate([*chosen, np.empty(0, dtype=np.int64)]).astype(np.int64), drawn

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tebench.base.errors import InputError
-from tebench.encoders.base import InputSpec, normalise
+from tebench.encoders.base import InputSpec
+from tebench.encoders.normalisation import normalise
+from tebench.features.resampling import grid
 from tebench.features.sample import Sample
 from tebench.tasks.base import Case, Task
 
@@ -58,7 +60,8 @@ def prepare(task: Task, case_id: str, sample: Sample, rows: np.ndarray, spec: In
     case = task.load(case_id)
     coordinates = sample.coordinates[rows]
     _check_sample(task, case, coordinates, sample.labels[rows])
-    image = _channels(normalise(case.image, spec.normalisation), spec, f"task {task.name!r}, case {case_id!r}")
+    where = f"task {task.name!r}, case {case_id!r}"
+    image = _channels(_normalised(case.image, spec.normalisation), spec, where)
     spacing, positions = case.spacing, coordinates.astype(np.float64)
     del case  # as large as what follows
     if spec.spacing is None or np.allclose(spec.spacing, spacing, rtol=0, atol=1e-3):
@@ -73,6 +76,18 @@ def _check_sample(task: Task, case: Case, coordinates: np.ndarray, labels: np.nd
         raise InputError(f"{where}: sample coordinates reach outside the volume {shape}. Draw the sample again.")
     if not np.array_equal(case.labels[tuple(coordinates.T)], labels):
         raise InputError(f"{where}: sample labels differ from the label map. Draw the sample again from this task.")
+
+
+def _normalised(image: np.ndarray, how: str) -> np.ndarray:
+    """`normalise`; a channel of zeros stands for one that is missing, and stays zero."""
+    there = [bool(channel.any()) for channel in image]
+    if all(there) or not any(there):
+        return normalise(image, how)
+    filled = image.copy()
+    filled[np.logical_not(there)] = image[there.index(True)]  # the other channels' support, and what it gives is unused
+    out = normalise(filled, how)
+    out[np.logical_not(there)] = 0
+    return out
 
 
 def _channels(image: np.ndarray, spec: InputSpec, where: str) -> np.ndarray:
@@ -93,8 +108,7 @@ def _resample(image, positions, spacing, target) -> Volume:
     from scipy.ndimage import zoom
 
     old = np.array(image.shape[1:])
-    new = np.maximum(1, np.rint(old * np.asarray(spacing) / np.asarray(target))).astype(int)
-    factors = new / old
+    factors = np.array(grid(old, spacing, target)) / old
     resampled = np.stack([zoom(channel, factors, order=3, mode="nearest") for channel in image])
     # zoom rounds old * factor; whatever it chose is the grid that positions must refer to.
     scale = (np.array(resampled.shape[1:]) - 1) / np.maximum(old - 1, 1)

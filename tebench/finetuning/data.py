@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional
 
 from tebench.base.errors import InputError
-from tebench.encoders.base import InputSpec, normalise
+from tebench.encoders.base import InputSpec
+from tebench.encoders.normalisation import normalise
 from tebench.finetuning.protocol import Protocol
 from tebench.tasks.base import Task
 

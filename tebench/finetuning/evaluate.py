@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tebench.encoders.base import InputSpec, normalise
+from tebench.encoders.base import InputSpec
+from tebench.encoders.normalisation import normalise
 from tebench.finetuning.protocol import Protocol
 from tebench.tasks.base import Task
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import queue
-import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tebench.base import failures
 from tebench.finetuning.cell import Run, execute_run
-from tebench.runtime.interrupts import begin_worker, deaf_children
+from tebench.runtime.heap import keep_freed_memory
+from tebench.runtime.workers import Pool
+from tebench.runtime.workers import report as tell_parent
 
 log = logging.getLogger(__name__)
 
@@ -60,94 +59,47 @@ class Bar:
         self.bar.close()
 
 
-def _fail(run: Run, error: str, report: Report, *, again: bool = True) -> None:
-    """again: any rerun tries it again (the machine may have caused it), not only `retry=true`."""
-    log.error("%s failed: %s", run.name, error.strip().splitlines()[-1])
-    failures.record(run.failure, {"run": run.name, "key": run.key}, error, again=again)
-    report.failed[run.name] = error
-
-
 def in_process(todo, workers, device, every, sources, report, bar, on_result) -> None:
     for run in todo:
-        try:
-            execute_run(run, sources, device, every, lambda step, run=run: bar.step(run.name, step))
-        except Exception as error:
-            _fail(run, traceback.format_exc(), report, again=failures.transient(error))
-        else:
-            report.done.append(run.name)
-            on_result(run)
-        bar.finish(run.name)
-
-
-def _worker(runs, messages, sources, device, every) -> None:
-    """Body of a worker process: run after run until the queue gives None."""
-    from tebench.runtime.heap import keep_freed_memory
-
-    # The parent ends its workers on Ctrl-C, which lose at most the steps since a checkpoint.
-    begin_worker()
-    keep_freed_memory()
-
-    while (run := runs.get()) is not None:
-        messages.put(("start", run.name, multiprocessing.current_process().name))
-        try:
-            execute_run(run, sources, device, every, lambda step, run=run: messages.put(("step", run.name, step)))
-        except Exception as error:
-            messages.put(("failed", run.name, (traceback.format_exc(), failures.transient(error))))
-        else:
-            messages.put(("done", run.name, None))
+        failed = _attempt(run, sources, device, every, lambda step, run=run: bar.step(run.name, step))
+        _settle(run, failed, report, bar, on_result)
 
 
 def in_workers(todo, workers, device, every, sources, report, bar, on_result) -> None:
-    context = multiprocessing.get_context("spawn")
-    runs, messages = context.Queue(), context.Queue()
-    for item in [*todo, *[None] * workers]:
-        runs.put(item)
-    pool = [
-        context.Process(target=_worker, args=(runs, messages, sources, device, every), name=f"w{k}", daemon=True)
-        for k in range(workers)
-    ]
-    named, open_runs, at_work = {run.name: run for run in todo}, {run.name for run in todo}, {}
-    try:
-        with deaf_children():
-            for process in pool:
-                process.start()
-        while open_runs:
-            try:
-                kind, name, content = messages.get(timeout=2.0)
-            except queue.Empty:
-                _bury(pool, at_work, named, open_runs, report)
-                continue
-            if kind == "start":
-                at_work[content] = name
-            elif kind == "step":
-                bar.step(name, content)
+    """A killed worker fails its run; Ctrl-C loses at most the steps since each run's checkpoint."""
+    jobs = [(run, sources, device, every) for run in todo]
+    with Pool(workers, keep_freed_memory, kept="finished runs and checkpoints are kept.") as pool:
+        for event in pool.run(_run_job, jobs):
+            run = todo[event.job]
+            if event.kind == "report":
+                bar.step(run.name, event.content)
+            elif event.kind == "done":
+                _settle(run, event.content, report, bar, on_result)
             else:
-                open_runs.discard(name)
-                bar.finish(name)
-                if kind == "failed":
-                    _fail(named[name], content[0], report, again=content[1])
-                else:
-                    report.done.append(name)
-                    on_result(named[name])
-        for process in pool:
-            process.join(timeout=30)
-    finally:
-        for process in pool:
-            if process.is_alive():
-                process.terminate()
-        deadline = time.monotonic() + 10
-        for process in pool:
-            if process.pid is not None:
-                process.join(timeout=max(deadline - time.monotonic(), 0.1))
+                _settle(run, (str(event.content), True), report, bar, on_result)
 
 
-def _bury(pool, at_work, named, open_runs, report) -> None:
-    """A worker that was killed (say for memory) fails its run; without workers the rest fails too."""
-    for process in pool:
-        if process.exitcode is not None and (name := at_work.pop(process.name, None)) in open_runs:
-            open_runs.discard(name)
-            _fail(named[name], f"the worker process ended with exit code {process.exitcode}.", report)
-    if all(process.exitcode is not None for process in pool):
-        for name in sorted(open_runs):
-            _fail(named[name], "no worker process is left; run the same command again.", report)
-        open_runs.clear()
+def _run_job(job: tuple) -> tuple[str, bool] | None:
+    return _attempt(*job, tell_parent)
+
+
+def _attempt(run: Run, sources, device, every, on_step) -> tuple[str, bool] | None:
+    """None, or the traceback of what went wrong and whether the machine may have caused it."""
+    try:
+        execute_run(run, sources, device, every, on_step)
+    except Exception as error:
+        return traceback.format_exc(), failures.transient(error)
+    return None
+
+
+def _settle(run: Run, failed: tuple[str, bool] | None, report: Report, bar: Bar, on_result) -> None:
+    if failed is None:
+        report.done.append(run.name)
+        on_result(run)
+    else:
+        # Tried again by any rerun where the machine may have caused it, else only with `retry=true`.
+        error, again = failed
+        log.error("%s failed: %s", run.name, error.strip().splitlines()[-1])
+        failures.record(run.failure, {"run": run.name, "key": run.key}, error, again=again)
+        report.failed[run.name] = error
+    bar.finish(run.name)

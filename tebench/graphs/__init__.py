@@ -7,6 +7,7 @@ Importing is light: torch is loaded on the first use of a name.
 
 from __future__ import annotations
 
+VERSION = 1  # raise when a tree or neighbourhood would have another value; scores are then computed again
 _HOMES = {
     "emst": "spanning_tree",
     "emst_min": "combined",

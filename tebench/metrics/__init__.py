@@ -1,1 +1,1 @@
-"""Transferability metrics: registry, parameters, presets, common checks, moments; the topology family in topology/."""
+"""Transferability metrics, pure functions of arrays: registry, parameters, presets, checks, moments."""

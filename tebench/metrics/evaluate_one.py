@@ -81,8 +81,9 @@ def check_value(metric: Metric, value, n_classes: int | None) -> float:
 
 
 def score_arrays(name, features, labels, *, cases=None, patches=None, probabilities=None, parameters=None) -> float:
-    """What `tebench.score` does; see there."""
-    metric = get(name)
+    """What `tebench.score` does; see there. name: or a metric that is not registered."""
+    metric = name if isinstance(name, Metric) else get(name)
+    name = metric.name
     if metric.reads in ("facts", "parts", "elsewhere"):
         raise InputError(
             f"metric {name} reads {metric.reads!r}, not a feature matrix"
@@ -146,8 +147,8 @@ _POLICY = re.compile(r"(encoder|decoder)(?:\[(-?\d+)?(:)?(-?\d+)?\])?")
 def check_policy(policy) -> re.Match:
     """The parsed stage policy, or an error that says how one is written."""
     match = _POLICY.fullmatch(policy.replace(" ", "")) if isinstance(policy, str) else None
-    if not match and policy != "all":
-        raise InputError(f"stages must look like encoder[-1], decoder[-3:], encoder or all, got {policy!r}.")
+    if not match and policy not in ("all", "joint"):
+        raise InputError(f"stages must look like encoder[-1], decoder[-3:], encoder, all or joint, got {policy!r}.")
     return match
 
 
@@ -155,11 +156,15 @@ def select_stages(policy: str, names) -> list[str]:
     """Stage names that a policy such as "encoder[-1]", "decoder[-3:]", "encoder" or "all" selects.
 
     Encoder stages count from shallow to deep, decoder stages from deep to fine. A slice that asks for
-    more stages than there are takes all of them; an index that does not exist is an error.
+    more stages than there are takes all of them; an index that does not exist is an error. "joint" is read by that
+    name: all encoder stages side by side (`tebench.features.joint`).
     """
     names = list(names)
     if policy == "all":
         return names
+    if policy == "joint":
+        select_stages("encoder", names)  # there must be one
+        return ["joint"]
     match = check_policy(policy)
     kind, first, colon, last = match.groups()
     of_kind = [name for name in names if name.split(".")[0] == kind]

@@ -25,6 +25,7 @@ import numpy as np
 
 from tebench.base.errors import InputError
 
+VERSION = 1  # raise when moments would have other values; scores are then computed again
 CHUNK = 1024  # rows a BLAS call: a float64 block stays in the processor's cache
 SMALL = 2e8  # N D min(N, D) up to which QR factors are taken at once: 0.1 s, and every digit
 WIDE = 1e-8  # eigenvalue ratio below which a Gram matrix has lost more than half of the digits

@@ -72,6 +72,7 @@ class Metric:
     monotone: str = ""
     exceptions: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict, repr=False)
+    version: int = 1
     source: str = ""
 
     def complete(self, given: dict) -> dict:
@@ -116,6 +117,7 @@ def metric(
     disagreements: tuple[str, ...] = (),
     monotone: str = "",
     exceptions: dict[str, str] | None = None,
+    version: int = 1,
 ):
     """Register a function as a transferability metric; returns the function unchanged.
 
@@ -134,6 +136,8 @@ def metric(
     disagreements: known disagreements with public code, each with its figure.
     monotone: empty when the score follows class separation; otherwise why, by definition, it does not.
     exceptions: other common checks (see `tebench.metrics.checks`) that cannot hold, name -> reason.
+    version: raised by the author when the same input gives another value; scores of older versions are not read back.
+        A changed syntax tree has the same effect, so it is needed only for what the source does not show.
     """
 
     def register(function: Callable) -> Callable:
@@ -174,6 +178,7 @@ def metric(
             monotone=monotone,
             exceptions=dict(exceptions or {}),
             parameters=keyword_parameters(function),
+            version=version,
             source=function.__code__.co_filename,
         )
         return function

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tebench.pretraining.recipe import Training, entropy
 from tebench.pretraining.sources import SPACING, Image
+from tebench.pretraining.training import Training, entropy
 
 CENTRES = 8192  # voxels of the body kept per image to centre crops on
 _KNOTS = 6  # of the displacement field along each axis, of the transfer function

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tebench.encoders.base import normalise
+from tebench.encoders.normalisation import normalise
 from tebench.finetuning.data import class_weights
 from tebench.pretraining.draw import CENTRES, Volumes
-from tebench.pretraining.recipe import entropy
 from tebench.pretraining.sources import Image
+from tebench.pretraining.training import entropy
 from tebench.tasks import catalogue, source_only
 
 CLASS_WEIGHT_CAP = 20.0  # of the cross-entropy, relative to the most frequent class
@@ -18,8 +18,8 @@ CLASS_WEIGHT_CAP = 20.0  # of the cross-entropy, relative to the most frequent c
 class Labelled(Volumes):
     """Real training cases of one task, never its virtual subjects: the augmentation makes its own.
 
-    data, labels: one (1, 1, X, Y, Z) float32 tensor a case each, on the task's own voxels; a recipe's deformation counts
-    voxels of 2 mm, whatever they are.
+    data, labels: one (1, 1, X, Y, Z) float32 tensor a case each, on the task's own voxels; a recipe's deformation
+    counts voxels of 2 mm, whatever they are.
     by_class: per case, the voxels of each foreground class that it holds.
     """
 

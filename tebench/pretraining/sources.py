@@ -31,7 +31,7 @@ class Image:
 
     def read(self) -> np.ndarray:
         """(X, Y, Z) float16 in 0..1: RAS, 2 mm, cropped to what is not air, normalised as `unit`."""
-        from tebench.encoders.base import nonzero_box, normalise
+        from tebench.encoders.normalisation import nonzero_box, normalise
         from tebench.tasks.source import read_volume, resample_mean
 
         raw = read_volume(self.package, self.path)

@@ -16,7 +16,8 @@ from tebench.encoders.network import Encoder
 from tebench.finetuning import checkpoint as checkpoints
 from tebench.pretraining.draw import Draw, Volumes
 from tebench.pretraining.methods import method_class
-from tebench.pretraining.recipe import Recipe, Training, entropy
+from tebench.pretraining.recipe import Recipe
+from tebench.pretraining.training import Training, entropy
 
 log = logging.getLogger(__name__)
 

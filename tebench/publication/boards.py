@@ -7,8 +7,6 @@ different protocols never mix, and each makes a board of its own, with its name 
 from __future__ import annotations
 
 import functools
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from tebench.evaluation.pools import Pool
 from tebench.publication import leaderboard_rows
 from tebench.publication.pools import rescore, stale
 from tebench.reporting.style import Look
-from tebench.runtime.interrupts import end_with_parent, killed_worker_named
+from tebench.runtime.workers import each
 
 LEAST = 3  # encoders that can be ranked at all
 
@@ -177,18 +175,16 @@ def evaluate_all(boards: list[Board], workers: int = 1) -> None:
         return  # `Board.results` makes them when they are asked for
     # Forked, so that metrics of plugins are known there; large pools go first, so that none is left over at the end.
     order = sorted(range(len(wanted)), key=lambda index: -len(wanted[index][1]))
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(workers, len(wanted)), mp_context=context, initializer=end_with_parent) as executor:
-        futures = {index: executor.submit(_without_board, *wanted[index]) for index in order}
-        with killed_worker_named("nothing was written."):
-            made = [futures[index].result() for index in range(len(wanted))]
+    options = {"progress": False, "kept": "nothing was written.", "fork": True}
+    made = each(_without_board, wanted, workers, "evaluating", order=order, **options)
     for board in boards:
         own = [result for (whose, _), result in zip(wanted, made, strict=True) if whose is board]
         if own:
             vars(board)["results"] = [replace(result, board=board) for result in own]
 
 
-def _without_board(board: Board, pool: Pool) -> Result:
+def _without_board(job: tuple[Board, Pool]) -> Result:
+    board, pool = job
     return replace(result_of(board, pool), board=None)
 
 

@@ -43,11 +43,11 @@ import pandas as pd
 
 from tebench.base.errors import InputError
 from tebench.evaluation.arrays import MEAN, STATUSES
+from tebench.scoring.score import COLUMNS as SCORE_COLUMNS
 
-COLUMNS = (
-    "task", "encoder", "metric", "title", "direction", "parameters", "stages", "seed", "status", "reason", "score",
-    "components", "n_foreground", "seconds", "peak_mb", "feature_hash", "label_hash", "metric_hash", "versions", "pool",
-)  # fmt: skip
+# A Score's columns, and behind which of them stands what only rows have.
+_BEHIND = {"metric": ("title", "direction"), "components": ("n_foreground",)}
+COLUMNS = tuple(name for one in SCORE_COLUMNS for name in (one, *_BEHIND.get(one, ())))
 KEY = ["task", "encoder", "metric", "seed"]
 JSON = ("parameters", "components", "versions")
 HASHES = ("feature_hash", "label_hash", "metric_hash")
@@ -61,6 +61,20 @@ _POOL = re.compile(r"([0-9a-f]{12})?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SHOWN = 6
 _CHECKED = ("title", "direction", "parameters", "stages", "label_hash", "n_foreground", "feature_hash")
+
+
+def from_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """A frame of Scores (see `tebench.scoring.score.frame`) as rows: with titles, directions, classes of each task."""
+    from tebench.metrics import registry
+    from tebench.tasks import catalogue
+
+    known = registry.load()
+    n_foreground = {task: catalogue.load(task).n_foreground for task in dict.fromkeys(scores["task"])}
+    return scores.assign(
+        title=[known[name].title for name in scores["metric"]],
+        direction=[known[name].direction for name in scores["metric"]],
+        n_foreground=scores["task"].map(n_foreground),
+    )
 
 
 def most_rows(benchmark: str) -> int:

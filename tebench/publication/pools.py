@@ -7,11 +7,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from tebench.base.errors import NotApplicable
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool, narrow, recompute
 from tebench.metrics import registry
-from tebench.metrics.evaluate_one import check_value
+from tebench.scoring.pool import ABSENT_PART, elsewhere, fuse
 
 
 def rescore(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> pd.DataFrame:
@@ -65,56 +64,36 @@ def stale(rows: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> list[str]:
 
 
 def _fused(metric, own: pd.DataFrame, pool: Pool) -> pd.DataFrame:
-    def values(part, present):
-        table = {
-            name: np.array([part.loc[encoder, "components"][name] for encoder in present], np.float64)
-            for name in metric.parts
-        }
-        n_foreground = int(part["n_foreground"].iloc[0])
-        return metric.function(table, n_foreground, **part["parameters"].iloc[0]), n_foreground + 1
+    def outcomes(part):
+        parts = {encoder: part.loc[encoder, "components"] for encoder in pool.encoders}
+        return fuse(metric, part["parameters"].iloc[0], parts, int(part["n_foreground"].iloc[0]))
 
-    def complete(row):
-        parts = [row["components"].get(name) for name in metric.parts]
-        return all(isinstance(value, (int, float)) and math.isfinite(value) for value in parts)
-
-    return _by_task(metric, own, pool, complete, values)
+    return _by_task(own, pool, outcomes)
 
 
 def _elsewhere(metric, own: pd.DataFrame, truth: pd.DataFrame, pool: Pool) -> pd.DataFrame:
-    def values(part, present):
-        others = truth[(truth["task"] != part["task"].iloc[0]) & truth["task"].isin(set(own["task"]))]
-        dice = others.groupby(["encoder", "task"])["value"].mean().unstack()
-        if dice.shape[1] == 0:
-            raise NotApplicable("there is ground truth for no other task of this benchmark.")
-        return metric.function(dice.reindex(present).to_numpy(np.float64), **part["parameters"].iloc[0]), None
+    known = truth[truth["task"].isin(set(own["task"]))]
 
-    return _by_task(metric, own, pool, lambda row: True, values)
+    def outcomes(part):
+        encoders, task = list(pool.encoders), part["task"].iloc[0]
+        return elsewhere(metric, part["parameters"].iloc[0], encoders, task, known)
+
+    return _by_task(own, pool, outcomes)
 
 
-def _by_task(metric, own, pool, complete, values) -> pd.DataFrame:
-    """Rows of one pool-level metric made anew, task by task and seed by seed."""
+def _by_task(own: pd.DataFrame, pool: Pool, outcomes) -> pd.DataFrame:
+    """Rows of one pool-level metric computed anew, task by task and seed by seed."""
     made = []
     for _, part in own.groupby(["task", "seed"], sort=False):
         part = part.set_index("encoder", drop=False).reindex(pool.encoders)
-        present = [encoder for encoder in pool.encoders if complete(part.loc[encoder])]
-        scores, status, reason = {}, "not_applicable", ""
-        try:
-            if present:
-                numbers, n_classes = values(part, present)
-                scores = {e: check_value(metric, v, n_classes) for e, v in zip(present, numbers, strict=True)}
-        except NotApplicable as error:
-            reason = str(error)
-        except Exception as error:
-            status, reason = "failed", f"{type(error).__name__}: {error}"
-        left_out = [encoder for encoder in pool.encoders if encoder not in present]
-        note = f"pool without {', '.join(left_out)}" if left_out else ""
-        for encoder in pool.encoders:
+        found = outcomes(part)
+        left_out = {encoder for encoder, outcome in found.items() if outcome.reason == ABSENT_PART}
+        for encoder, outcome in found.items():
             row = part.loc[encoder].to_dict()
-            if encoder in scores:
-                row |= {"score": scores[encoder], "status": "ok", "reason": note}
-            elif encoder in present:
-                row |= {"score": math.nan, "status": status, "reason": reason}
-            made.append(row)  # an encoder without a part keeps its status and reason
+            if encoder not in left_out:  # an encoder without a part keeps its status and reason
+                row |= {"status": outcome.status, "reason": outcome.reason}
+                row["score"] = math.nan if outcome.score is None else outcome.score
+            made.append(row)
     return pd.DataFrame(made)
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from tebench.publication.boards import Board, Result, evaluate_all, result_of
 from tebench.publication.boards import read_all as boards
 from tebench.publication.page_data import long_csv
 from tebench.reporting import figures, figures_slopes, formats, style
-from tebench.runtime.interrupts import end_with_parent, killed_worker_named
+from tebench.runtime.workers import each
 
 DEVELOPMENT = "development"
 MANIFEST = "manifest.json"
@@ -200,17 +198,12 @@ def _figures(board: Board) -> list[tuple[str, partial]]:
 
 def _drawn(recipes: list[tuple[str, partial]], workers: int) -> dict[str, bytes]:
     """Path -> bytes of every figure."""
-    if workers < 2 or len(recipes) < 2:
-        parts = [_draw(*recipe) for recipe in recipes]
-    else:
-        context = multiprocessing.get_context("fork")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
-        with pool as executor, killed_worker_named("nothing was written."):
-            parts = list(executor.map(_draw, *zip(*recipes, strict=True)))
+    parts = each(_draw, recipes, workers, "drawing", progress=False, kept="nothing was written.", fork=True)
     return {name: data for part in parts for name, data in part.items()}
 
 
-def _draw(name: str, drawing: partial) -> dict[str, bytes]:
+def _draw(recipe: tuple[str, partial]) -> dict[str, bytes]:
+    name, drawing = recipe
     with tempfile.TemporaryDirectory() as folder:
         paths = style.save(drawing(), Path(folder), name, formats=_DRAWN)
         return {f"figures/{path.name}": path.read_bytes() for path in paths}

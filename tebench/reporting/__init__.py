@@ -1,1 +1,1 @@
-"""What people read: tables (terminal, CSV, Markdown, LaTeX, HTML) and figures (PNG, SVG, PDF) of evaluations."""
+"""What people read: tables and figures of an evaluation."""

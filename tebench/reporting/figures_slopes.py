@@ -20,7 +20,7 @@ from tebench.reporting.style import GREY
 from tebench.reporting.summary import number, span
 
 DRAWS = 2000
-FAMILIES = {"baselines": "statistical", "metrics": "topological"}  # folder of the metric's file -> its family
+FAMILIES = {"baselines": "statistical", "topology": "topological"}  # folder of the metric's file -> its family
 
 
 def best_pair(frame: pd.DataFrame) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ from tebench.base.storage import write_json, write_text
 from tebench.evaluation import ranking
 from tebench.metrics.registry import get
 from tebench.reporting import style
+from tebench.reporting.document import aligned
 from tebench.reporting.formats import csv_text
 from tebench.reporting.summary import number, p_text
 
@@ -19,6 +20,7 @@ from tebench.reporting.summary import number, p_text
 def write(
     folder: Path, found: dict, times: dict, *, names: list[str], chosen: bool, evidence: list, task, n_all: int,
     n_draws: int, refused: dict, notes: list[str], minutes, config: dict,
+    classes: pd.DataFrame, readings: pd.DataFrame,
 ) -> str:  # fmt: skip
     """Rank under every metric, write all files, and return the text for the terminal."""
     frames = [ranking.rank(name, found[name], _bounds(name)) for name in names]
@@ -44,6 +46,9 @@ def write(
             *head, "", *lines, "", table, "",
             *([f"Agreement between metrics (weighted tau over encoders):\n{matrix(agreed, names, titles)}", ""]
               if len(agreed) and agreed["tau_w"].notna().any() else []),
+            "Classes (cases that hold them, their voxels, rows and boundary anchors read in all draws):",
+            aligned(classes), "",
+            "What each encoder reads:", aligned(readings.drop(columns=["pre-training"])), "",
             *([*("Not ranked:", *refusals), ""] if refusals else []),
             *([*("Reasons:", *reasons), ""] if reasons else []),
             *LEGEND,
@@ -54,11 +59,13 @@ def write(
         ranked[f"encoder_{name}" + ("" if name == "peak_mb" else "_s")] = [times[e][name] for e in ranked["encoder"]]
     write_text(folder / "ranking.csv", csv_text(ranked))
     write_text(folder / "agreement.csv", csv_text(agreed))
+    write_text(folder / "classes.csv", csv_text(classes))
+    write_text(folder / "readings.csv", csv_text(readings))
     write_json(folder / "config.json", config)
     pictures = style.save(figure(ranked, agreed, main, names, titles, task.name, len(task.cases)), folder, "ranking")
     write_text(folder / "ranking.txt", text + "\n")
     listed = ", ".join(path.name for path in pictures)
-    return f"{text}\nwritten to {folder}: ranking.txt, ranking.csv, agreement.csv, {listed}"
+    return f"{text}\nwritten to {folder}: ranking.txt, ranking.csv, agreement.csv, classes.csv, readings.csv, {listed}"
 
 
 LEGEND = (

@@ -9,8 +9,6 @@ import sys
 import threading
 import time
 
-from tebench.base.errors import TebenchError
-
 
 @contextlib.contextmanager
 def deaf_children():
@@ -29,17 +27,16 @@ def deaf_children():
         signal.signal(signal.SIGINT, before)
 
 
-def begin_worker(lifeline=None) -> None:
-    """What a process that computes begins with. lifeline: a pipe's end; the worker ends when the other closes."""
+def begin_worker() -> None:
+    """What a process that computes begins with."""
     from multiprocessing import util
 
     from tebench.runtime.threads import one_thread_for_good
 
-    end_with_parent(lifeline)
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread_for_good()
-    if lifeline is not None:  # of a pool, which reads no exit status
-        util.Finalize(None, _end_at_once, exitpriority=-100)  # after all that Python has to do for other processes
+    util.Finalize(None, _end_at_once, exitpriority=-100)  # after all that Python has to do for other processes
 
 
 def _end_at_once() -> None:
@@ -51,24 +48,10 @@ def _end_at_once() -> None:
     os._exit(0)
 
 
-@contextlib.contextmanager
-def killed_worker_named(kept: str):
-    """A pool whose worker was killed from outside breaks; say so. kept: what a rerun need not do again."""
-    from concurrent.futures.process import BrokenProcessPool
+def end_with_parent() -> None:
+    """In a worker process: end at once when the process that started it is gone, also by kill -9.
 
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise TebenchError(
-            f"a worker process was killed, perhaps for lack of memory. Run again with fewer workers; {kept}"
-        ) from error
-
-
-def end_with_parent(lifeline=None) -> None:
-    """In a worker process: end at once when the process that started it is gone, also by kill -9,
-    or closes the other end of the pipe `lifeline`.
-
-    A pool's worker would otherwise wait for its next job for ever. Files are written beside and renamed, and locks end
+    A worker would otherwise wait for its next job for ever. Files are written beside and renamed, and locks end
     with their process, so any moment is right.
     """
     import multiprocessing
@@ -77,7 +60,7 @@ def end_with_parent(lifeline=None) -> None:
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
-        connection.wait([parent.sentinel] if lifeline is None else [parent.sentinel, lifeline])
+        connection.wait([parent.sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -9,6 +9,8 @@ once it is loaded.
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from contextlib import contextmanager
 
 
@@ -30,11 +32,13 @@ def one_thread():
 
 
 def one_thread_for_good() -> None:
-    """The same for the rest of the process: a worker's."""
-    import torch
-
+    """The same for the rest of the process: a worker's. A torch that is loaded later reads the environment."""
+    os.environ["OMP_NUM_THREADS"] = "1"
     _pools().limit(limits=1)
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @functools.cache

@@ -1,1 +1,1 @@
-"""From cached features to scores: requests, the Score and its file, the pool, cases left out, budgets."""
+"""From cached features to scores: requests, the score and its file, the candidate pool, cases left out, budgets."""

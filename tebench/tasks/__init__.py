@@ -1,1 +1,1 @@
-
+"""Images with label maps, and which image is which."""

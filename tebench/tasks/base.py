@@ -74,6 +74,5 @@ def check_case(case: Case, task: Task) -> None:
     low, high = int(case.labels.min()), int(case.labels.max())
     if low < IGNORED or high >= len(task.classes):
         raise InputError(f"{where}: labels span {low}..{high}, the task has classes 0..{len(task.classes) - 1}.")
-    if high <= 0:
-        others = "background" if low == 0 else "background and ignored voxels"
-        raise InputError(f"{where}: the label map is empty ({others} only).")
+    if high < 0:
+        raise InputError(f"{where}: every voxel is to be ignored; nothing can be read.")

@@ -1,7 +1,4 @@
-"""A task from a folder of the user's: nnU-Net raw or Decathlon, every case checked before any computing.
-
-A checked data set is remembered by the sizes and times of its files, so that it is checked and hashed once.
-"""
+"""A task from a folder of the user's: nnU-Net raw, Decathlon or a datalist, every case checked before any computing."""
 
 from __future__ import annotations
 
@@ -14,94 +11,111 @@ from pathlib import Path
 import numpy as np
 
 from tebench.base import storage
-from tebench.base.errors import CacheError, InputError, unknown_name
-from tebench.tasks import validation
+from tebench.base.errors import InputError
+from tebench.tasks import survey as surveys
 from tebench.tasks.base import IGNORED, Case, Task
-from tebench.tasks.images import read
-from tebench.tasks.layout import Files, Labels, Layout, read_description
+from tebench.tasks.geometry import fit, turned
+from tebench.tasks.images import Image
+from tebench.tasks.labels import Labels
+from tebench.tasks.layout import Files, Problem
+from tebench.tasks.reading import read
+from tebench.tasks.survey import Survey
+from tebench.tasks.validation import ROUND, report
 
 log = logging.getLogger(__name__)
-
-VERSION = 1  # raise when the same files would give other cases
-REGION_RULE = "each voxel has the last declared region that holds its value"
-
-
-def read_layout(folder: Path) -> Layout:
-    """The layout of either kind of data set, told apart by its dataset.json."""
-    from tebench.tasks import decathlon, nnunet
-
-    folder = Path(folder).expanduser().absolute()
-    if not folder.is_dir():
-        raise InputError(f"data set {folder} does not exist, or is no folder.")
-    description = read_description(folder)
-    kind = decathlon if isinstance(description.get("training"), list) else nnunet
-    return kind.layout(folder, description)
 
 
 def open_dataset(
     path: str | Path,
     *,
     cases: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
     max_cases: int | None = None,
+    skip_broken: bool = False,
+    geometry: str = "file",
+    outside: bool = True,
     cache: Path | None = None,
     on_case: Callable[[str], None] = lambda case: None,
 ) -> Task:
     """The folder's labelled cases as a task; `test_cases` is empty.
 
-    cases: ids to take, None = all.   max_cases: at most so many of them, chosen by a hash of their names, so
-    that a larger number only adds cases.   cache: where finished checks are remembered.   on_case: called after
-    each checked case.
+    path: folder with dataset.json, or a JSON file that lists images and labels.
+    cases: ids to take, None = all.   exclude: ids to leave out.   max_cases: at most so many of them, chosen by a
+    hash of their names, so that a larger number only adds cases.
+    skip_broken: cases with problems are left out and listed in `facts["left_out"]`, not refused.
+    geometry: "sform" or "qform" of NIfTI headers goes first; "voxels" pairs image and label map as they are stored.
+    outside: whether dataset.json may name files outside the folder; False for a description that you did not write.
+    cache: where finished checks are remembered.   on_case: called after each checked case.
+
+    Classes that no case holds are no classes of the task. An empty label map gives background only.
     Raises InputError with one report of all problems of the chosen cases, each with its file.
     """
-    layout = read_layout(Path(path))
-    taken = choose(layout, cases, max_cases)
-    chosen = [files for files in layout.files if files.id in taken]
-    problems = [problem for problem in layout.problems if not cases or _concerns(problem, taken)]
-    if not chosen and not problems:
-        problems = [(str(layout.folder), "no cases found")]
-    hashes = _remembered(layout, chosen, cache)
-    if hashes is None:
-        problems += validation.check(layout, taken, on_case)
-        if not problems:
-            hashes = _remember(layout, chosen, cache)
-    if problems:
-        raise validation.report(layout.folder, problems)
-    for note in layout.notes:
+    if not isinstance(skip_broken, bool):
+        raise InputError(f"skip_broken must be true or false, got {skip_broken!r}.")
+    found = surveys.survey(
+        path, cases=cases, exclude=exclude, max_cases=max_cases, geometry=geometry, outside=outside, cache=cache,
+        on_case=on_case,
+    )  # fmt: skip
+    return as_task(found, skip_broken)
+
+
+def as_task(found: Survey, skip_broken: bool = False) -> Task:
+    """The task of a survey's sound cases; InputError where a problem stands in the way."""
+    layout, sound = found.layout, found.sound
+    if found.general or (found.problems and not skip_broken):
+        raise report(layout.folder, found.problems)
+    if not sound:
+        raise report(layout.folder, found.problems, " No case is left.")
+    voxels = found.voxels()
+    if not any(voxels[1:]):
+        nothing = "no label map holds a foreground voxel: there is nothing to tell apart"
+        raise report(layout.folder, [Problem(str(layout.folder), nothing)])
+    labels = layout.labels.only(index for index, n in enumerate(voxels) if n)
+    notes = found.notes()
+    for note in notes:
         log.warning("data set %s: %s", layout.folder, note)
+    hashes = {files.id: found.hashes[files.id] for files in sound}
+    made_from = {
+        "version": surveys.VERSION, "channels": list(layout.channels), "labels": surveys.plain(labels), "files": hashes,
+    }  # fmt: skip
+    if found.geometry != "file":
+        made_from["geometry"] = found.geometry
     return Task(
         name=re.sub(r"[^A-Za-z0-9._-]+", "_", layout.folder.name).lstrip(".") or "dataset",
         title=layout.title,
-        classes=layout.labels.classes,
-        cases=tuple(files.id for files in chosen),
+        classes=labels.classes,
+        cases=tuple(files.id for files in sound),
         test_cases=(),
-        facts=_facts(layout, len(chosen)),
-        fingerprint=storage.hash_json(
-            {"version": VERSION, "channels": list(layout.channels), "labels": _plain(layout.labels), "files": hashes}
-        ),
-        loader=Loader(tuple(chosen), layout.labels),
+        facts=_facts(found, labels, notes),
+        fingerprint=storage.hash_json(made_from),
+        loader=Loader(sound, labels, len(layout.channels), found.geometry),
     )
 
 
-def choose(layout: Layout, cases: Sequence[str] | None, max_cases: int | None) -> list[str]:
-    """Ids of the chosen cases, sorted."""
-    ids = sorted(files.id for files in layout.files)
-    if cases is not None:
-        if isinstance(cases, str) or not cases or len(set(cases)) < len(cases):
-            raise InputError(f"cases must list case names, each once, got {cases!r}.")
-        for name in cases:
-            if name not in ids:
-                raise unknown_name(f"case of {layout.folder.name}", name, ids)
-        ids = sorted(cases)
-    if max_cases is not None:
-        if not isinstance(max_cases, int) or isinstance(max_cases, bool) or max_cases < 1:
-            raise InputError(f"max_cases must be a whole number >= 1, got {max_cases!r}.")
-        ids = sorted(sorted(ids, key=lambda name: storage.sha256_bytes(name.encode()))[:max_cases])
-    return ids
+def _facts(found: Survey, labels: Labels, notes: list[str]) -> dict:
+    layout = found.layout
+    return {
+        "modality": ", ".join(layout.channels),
+        "anatomy": str(layout.words.get("description") or ", ".join(labels.classes[1:])),
+        "source": f"{layout.kind}, {layout.folder}",
+        "licence": str(layout.words.get("licence") or layout.words.get("license") or "not stated"),
+        "label_origin": "not stated",
+        "n_cases": f"{len(found.sound)} of {len(layout.files)}",
+        "note": "; ".join(notes),
+        "left_out": {case: [f"{one.file}: {one.text}" for one in these] for case, these in found.broken.items()},
+        "excluded": list(found.excluded),
+        "absent": [name for name in layout.labels.classes if name not in labels.classes],
+        "per_case": {
+            files.id: {**found.checks[files.id].facts, "voxels": _kept(found, files.id, labels)}
+            for files in found.sound
+        },
+    }
 
 
-def _concerns(problem: tuple[str, str], ids: list[str]) -> bool:
-    """Whether a problem of the listing is about one of these cases; others were left out on purpose."""
-    return any(f"{name!r}" in problem[1] or Path(problem[0]).name.startswith(name) for name in ids)
+def _kept(found: Survey, case_id: str, labels: Labels) -> list[int]:
+    """Voxels of each of the task's classes in one case."""
+    voxels = dict(zip(found.layout.labels.classes, found.checks[case_id].facts["voxels"], strict=True))
+    return [voxels[name] for name in labels.classes]
 
 
 @dataclass(frozen=True)
@@ -110,34 +124,45 @@ class Loader:
 
     files: tuple[Files, ...]
     labels: Labels
+    n_channels: int
+    geometry: str = "file"
 
     def __call__(self, case_id: str) -> Case:
         files = next(files for files in self.files if files.id == case_id)
-        image, spacing, at = None, None, 0
+        label = self._read(files.label)
+        stored, grid, at = None, None, 0
         for path in files.images:
-            one = _read(path)
-            data = one.data[..., None] if one.data.ndim == 3 else one.data
-            if image is None:
+            one = self._read(path)
+            if grid is None:
                 # Filled in place: a large case must not stand twice in memory.
-                image = np.empty((data.shape[3] * len(files.images), *data.shape[:3]), dtype=np.float32)
-                spacing = one.spacing
-            if data.shape[:3] != image.shape[1:] or at + data.shape[3] > len(image):
-                raise InputError(f"{path}: has shape {data.shape}, another channel of the case {image.shape[1:]}.")
-            for channel in range(data.shape[3]):
-                image[at + channel] = data[..., channel]
-            at += data.shape[3]
+                stored = np.empty((self.n_channels, *one.data.shape[:3]), dtype=np.float32)
+                grid = Image(stored[0], one.affine, one.placed, one.other, one.form)
+                data = one.data
+            else:
+                data = self._onto(one, grid, path)
+            if at + one.channels > self.n_channels:
+                raise InputError(f"{path}: more than {self.n_channels} channels; it changed since it was checked.")
+            for channel in range(one.channels):
+                stored[at + channel] = data if data.ndim == 3 else data[..., channel]
+            at += one.channels
             del one, data
-        if at < len(image):
-            raise InputError(f"{files.images[0]}: {at} channels in {len(files.images)} files; each must hold as many.")
-        label = _read(files.label)
-        return Case(case_id, image, class_map(label.data, self.labels, files.label), spacing, "subject")
+        if at < self.n_channels:
+            raise InputError(f"{files.images[0]}: {at} of {self.n_channels} channels; it changed since it was checked.")
+        labels = class_map(np.ascontiguousarray(self._onto(label, grid, files.label)), self.labels, files.label)
+        return Case(case_id, stored, labels, grid.spacing, "subject")
 
+    def _read(self, path: Path) -> Image:
+        try:
+            return read(path, self.geometry)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
 
-def _read(path: Path):
-    try:
-        return read(path)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    def _onto(self, image: Image, grid: Image, path: Path) -> np.ndarray:
+        """The array with its axes as the grid's; lossless."""
+        how, _, why = fit(image, grid, self.geometry, "file")
+        if why:
+            raise InputError(f"{path}: {why}; it changed since it was checked.")
+        return image.data if how is None else turned(image.data, how)
 
 
 def class_map(data: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
@@ -148,68 +173,9 @@ def class_map(data: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
         values, inverse = np.unique(data[place], return_inverse=True)
         table = np.zeros(len(values), dtype=np.int16)
         for index, value in enumerate(values.tolist()):
-            if labels.ignore is not None and value == labels.ignore:
-                table[index] = IGNORED
-                continue
-            if value not in labels.values:
-                raise InputError(f"{path}: label value {value:g} has no class; it changed since it was checked.")
-            table[index] = labels.values[value]
+            near = round(value) if np.isfinite(value) else None
+            if near is None or abs(value - near) > ROUND or (near not in labels.values and near != labels.ignore):
+                raise InputError(f"{path}: label value {value!r} has no class; it changed since it was checked.")
+            table[index] = IGNORED if near == labels.ignore else labels.values[near]
         out[place] = table[inverse.reshape(-1)].reshape(data[place].shape)
     return out
-
-
-def _facts(layout: Layout, n_cases: int) -> dict:
-    return {
-        "modality": ", ".join(layout.channels),
-        "anatomy": str(layout.words.get("description") or ", ".join(layout.labels.classes[1:])),
-        "source": f"{layout.kind}, {layout.folder}",
-        "licence": str(layout.words.get("licence") or layout.words.get("license") or "not stated"),
-        "label_origin": "not stated",
-        "n_cases": f"{n_cases} of {len(layout.files)}",
-        "note": "; ".join([*layout.notes, *_label_notes(layout.labels)]),
-    }
-
-
-def _label_notes(labels: Labels) -> list[str]:
-    ignored = [] if labels.ignore is None else [f"voxels of value {labels.ignore} (ignore) are in no sample"]
-    return [*([f"regions: {REGION_RULE}"] if labels.regions else []), *ignored]
-
-
-def _plain(labels: Labels) -> dict:
-    values = {str(value): index for value, index in labels.values.items()}
-    return {"classes": list(labels.classes), "values": values, "ignore": labels.ignore}
-
-
-def _stamp(layout: Layout, chosen: list[Files], cache: Path | None) -> Path:
-    """Where the check of these files in this state is remembered."""
-    state = {}
-    for files in chosen:
-        for path in (*files.images, files.label):
-            stat = path.stat() if path.is_file() else None
-            state[str(path)] = [stat.st_size, stat.st_mtime_ns] if stat else None
-    key = storage.hash_json(
-        {"version": VERSION, "files": state, "labels": _plain(layout.labels), "channels": list(layout.channels)}
-    )
-    return Path(cache or storage.cache_root() / "datasets") / f"{key[:32]}.json"
-
-
-def _remembered(layout: Layout, chosen: list[Files], cache: Path | None) -> dict | None:
-    path = _stamp(layout, chosen, cache)
-    if not path.exists():
-        return None
-    try:
-        found = storage.read_signed(path)
-    except CacheError as error:
-        log.warning("%s The data set is checked again.", error)
-        return None
-    return found if set(found) == {files.id for files in chosen} else None
-
-
-def _remember(layout: Layout, chosen: list[Files], cache: Path | None) -> dict:
-    """Size and sha256 of every file by case, written down."""
-    hashes = {
-        files.id: [[path.stat().st_size, storage.sha256_file(path)] for path in (*files.images, files.label)]
-        for files in chosen
-    }
-    storage.write_signed(_stamp(layout, chosen, cache), hashes)
-    return hashes

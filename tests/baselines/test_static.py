@@ -5,7 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
+from tebench.base.errors import NotApplicable
 from tebench.baselines.n_parameters import n_parameters
+from tebench.baselines.n_parameters_gated import n_parameters_gated
+from tebench.baselines.pretraining_dose import pretraining_dose
 from tebench.baselines.random import random
 
 
@@ -29,3 +32,16 @@ def test_random_is_uniform_and_depends_on_each_name():
     assert base != random({"name": "b", "task": "t"})
     assert base != random({"name": "a", "task": "u"})
     assert base != random({"name": "a", "task": "t"}, seed=1)
+
+
+@pytest.mark.reference("n_parameters_gated", source="closed form: the fact itself and its sign")
+def test_the_gate_flips_the_parameter_count_up_to_two_classes():
+    values = [n_parameters_gated({"n_parameters": 7, "n_foreground": n}) for n in (1, 2, 3, 29)]
+    assert values == [-7.0, -7.0, 7.0, 7.0]
+
+
+@pytest.mark.reference("pretraining_dose", source="closed form: the fact itself")
+def test_dose_is_the_fact_or_not_applicable():
+    assert pretraining_dose({"name": "mae", "dose": 0.25}) == 0.25
+    with pytest.raises(NotApplicable, match="dose of encoder mine is not on record"):
+        pretraining_dose({"name": "mine", "dose": None})

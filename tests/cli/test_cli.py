@@ -1,7 +1,6 @@
 """The command line as a user meets it: help, bad names, bad values. Each in a process of its own."""
 
 import re
-import resource
 import subprocess
 import sys
 
@@ -13,9 +12,7 @@ def tebench(*arguments, cwd=None):
 
 
 def test_help_teaches_and_is_cheap(tmp_path):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = tebench("--help", cwd=tmp_path)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
     for word in ("job=score", "job=finetune", "benchmark=starter", "grtd_lbtc", "logme", "Options", "Examples"):
         assert word in done.stdout
@@ -27,7 +24,6 @@ def test_help_teaches_and_is_cheap(tmp_path):
     )
     heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert heavy.stdout.strip().endswith("set()"), heavy.stderr
-    assert after.ru_utime >= before.ru_utime
 
 
 def test_version():

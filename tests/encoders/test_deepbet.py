@@ -7,7 +7,7 @@ import torch
 
 from tebench.assets import catalogue as assets
 from tebench.encoders import catalogue, torchscript
-from tebench.encoders.base import normalise
+from tebench.encoders.normalisation import normalise
 
 
 @pytest.mark.parametrize("name", ["deepbet", "deepbet_bbox"])

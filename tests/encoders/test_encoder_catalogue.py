@@ -73,12 +73,14 @@ def test_an_encoder_that_learned_the_task_is_left_out_of_its_pool():
     assert catalogue.names("zoo", "brain_mask") == catalogue.names("zoo")
 
 
-def test_families_hold_near_copies():
+def test_the_table_has_a_row_and_all_factors_for_every_encoder():
     rows = {row["encoder"]: row for row in factors.table()}
-    assert set(rows) == set(catalogue.names())
+    assert list(rows) == catalogue.names()
     assert rows["ssl_mae"]["family"] == rows["ssl_mae_short"]["family"] != rows["ssl_genesis"]["family"]
-    assert rows["deepbet"]["family"] == rows["deepbet_graded_75"]["family"] == rows["deepbet_bbox"]["family"]
-    assert rows["deepbet_random"]["family"] == rows["deepbet_bbox_random"]["family"] != rows["deepbet"]["family"]
+    assert all(row["shape"] and row["kind"] and row["method"] for row in rows.values())
+    assert {name for name, row in rows.items() if row["source"]} == {
+        name for name, row in rows.items() if row["kind"] == "supervised"
+    }
 
 
 def test_unknown_names_list_the_known():
@@ -155,3 +157,31 @@ def test_the_catalogue_is_light_to_import():
     script = "import sys, tebench.encoders.catalogue as c; c.facts('deepbet'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_shape_and_family_of_every_encoder():
+    entries = {name: catalogue.entry(name) for name in catalogue.names()}
+    design = catalogue.design(entries)
+    assert all(
+        design[name] == (entry.shape.name, entry.facts.family, entry.facts.dose) for name, entry in entries.items()
+    )
+    shapes = {}
+    for shape, family, _ in design.values():
+        shapes.setdefault(family, set()).add(shape)
+    assert all(family and len(found) == 1 for family, found in shapes.items())  # families are nested in shapes
+    # What weights are made from is a relative, and only that.
+    for entry in entries.values():
+        for end in entry.ends:
+            assert not end or design[end][1] == entry.facts.family
+    assert design["ssl_mae"][1] == design["ssl_mae_short"][1] != design["ssl_genesis"][1]
+    assert design["deepbet"][1] != design["deepbet_bbox"][1] != design["deepbet_bbox_random"][1]
+    assert catalogue.design(["elsewhere"]) == {"elsewhere": ("unknown", "elsewhere", None)}
+
+
+def test_dose_is_the_share_of_the_whole_pretraining():
+    dose = {name: catalogue.facts(name).dose for name in catalogue.names()}
+    assert dose["deepbet"] == dose["ssl_mae"] == 1 and dose["deepbet_random"] == 0
+    assert (dose["deepbet_graded_25"], dose["deepbet_graded_75"]) == (0.75, 0.25)
+    assert dose["ssl_simclr_short"] == pytest.approx(83 / 500)
+    assert catalogue.declared({"name": "deepbet", "dose": None})["dose"] == 1
+    assert catalogue.declared({"name": "mine", "dose": None}) == {"name": "mine", "dose": None}

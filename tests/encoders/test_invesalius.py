@@ -15,8 +15,8 @@ import torch
 
 from tebench.base.errors import InputError
 from tebench.encoders import catalogue, checkpoints, hdf5, invesalius
-from tebench.encoders.base import normalise
 from tebench.encoders.checkpoints import describe, open_checkpoint
+from tebench.encoders.normalisation import normalise
 
 REAL = os.environ.get("TEBENCH_INVESALIUS")
 CHANNELS = ((1, 8), (8, 8), (8, 16), (16, 16), (16, 32), (32, 32), (64, 32), (32, 16), (16, 8))

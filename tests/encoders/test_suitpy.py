@@ -72,7 +72,7 @@ def test_its_mask_on_the_packages_template_is_the_cerebellum():
     """Inside the package's own cube, at 1 mm (at 2 mm it finds nothing); both structures are about 0.2 litres."""
     import nibabel
 
-    from tebench.encoders.base import normalise
+    from tebench.encoders.normalisation import normalise
 
     path = assets.fetch("suitpy") / "suitpy-2.1.2/SUITPy/templates/tpl-MNI152NLin6Asym_T1w.nii.gz"
     image = nibabel.as_closest_canonical(nibabel.load(path))

@@ -220,3 +220,12 @@ def test_small_p_values_rest_on_more_permutations():
     scores, truth, directions = simulate({"best": 1, "none": 0}, encoders=12)
     frame = evaluate(scores, truth, directions, n_perm=999).set_index(["metric", "task"])
     assert frame.loc[("best", "mean"), "p"] < 2 / 1000  # below what 999 permutations can say
+
+
+def test_both_ceilings_are_columns_and_named():
+    scores, truth, directions = simulate({"good": 0.9}, encoders=8, seeds=4, noise=0.03)
+    found = evaluate(scores, truth, directions, n_boot=100, n_perm=100).set_index("task")
+    assert found["ceiling_parts"].tolist() == ["2 vs 2 seeds"] * 3
+    assert found["attainable_parts"].tolist() == ["truth vs 4 seeds"] * 3
+    assert (found["attainable"] > found["ceiling"]).all() and (found["attainable"] <= 1).all()
+    assert found.loc["mean", "attainable"] == pytest.approx(found.loc[["one", "two"], "attainable"].mean())

@@ -30,12 +30,33 @@ def _arrays(scores):
     return scores.values, scores.left_out
 
 
-def test_draws_count_where_they_say_more_or_are_all_there_is():
+def test_draws_count_where_they_say_more():
     error, df, covers, *_ = spread(*_arrays(of_cases(0.5, 0.5001, draws=[0, 1, 2])))
     assert error == pytest.approx(1 / math.sqrt(3)) and df == 2 and covers == "cases and voxel draws"
-    error, df, covers, *_ = spread(np.array([0.0, 2.0]), None)
-    assert error == pytest.approx(1.0) and df == 1 and covers == "voxel draws only"
-    assert math.isnan(margin(*spread(np.array([1.0]), None)[:2]))
+
+
+def test_one_case_gives_no_interval_however_many_draws():
+    error, df, covers, sd, cases = spread(np.array([0.0, 2.0]), None)
+    assert math.isnan(error) and math.isnan(cases) and sd == pytest.approx(math.sqrt(2)) and "no case" in covers
+    assert math.isnan(margin(error, df)) and math.isnan(margin(*spread(np.array([1.0]), None)[:2]))
+    found = {"a": Scores(np.array([0.9, 0.91, 0.92]), None), "b": Scores(np.array([0.1, 0.11, 0.12]), None)}
+    frame = rank("m", found, bounds=(0.0, 1.0)).set_index("encoder")
+    assert frame[["low", "high", "p"]].isna().all(axis=None) and frame["together"].all()
+    text = words(found, n_cases=1)
+    assert "Nothing can be told apart with 1 case: it says nothing of other cases" in text
+
+
+def test_what_never_varied_has_no_p_and_no_interval():
+    """Fused ranks of two encoders: 1 and 0 whatever is left out; and a difference that only rounding moves."""
+    fused = {"a": Scores(np.ones(3), np.ones((3, 5))), "b": Scores(np.zeros(3), np.zeros((3, 5)))}
+    frame = rank("m", fused, bounds=(0.0, 1.0)).set_index("encoder")
+    assert frame[["low", "high", "p", "behind_low"]].isna().all(axis=None)
+    assert frame["together"].all() and frame.loc["a", "covers"] == "nothing: it never varied"
+    assert "the differences never varied" in words(fused, n_cases=5)
+    rounded = np.array([0.1, 0.7, 0.4])
+    shifted = {"a": of_cases(*(rounded + 1 / 3)), "b": of_cases(*rounded)}
+    frame = rank("m", shifted).set_index("encoder")
+    assert math.isnan(frame.loc["b", "p"]) and frame.loc["b", "together"] and math.isfinite(frame.loc["b", "low"])
 
 
 def test_the_comparison_with_the_first_is_the_paired_t_test():
@@ -77,13 +98,11 @@ def words(found, n_cases=20, **others):
 
 
 def test_verdicts():
-    good, same, poor = of_cases(0.9, 0.8, 0.7), of_cases(0.8, 0.85, 0.72), of_cases(0.3, 0.2, 0.1)
+    good, same, poor = of_cases(0.9, 0.8, 0.7), of_cases(0.8, 0.85, 0.72), of_cases(0.3, 0.21, 0.1)
     assert "The top two cannot be told apart with 20 cases: a, b." in words({"a": good, "b": same, "c": poor})
     assert "The two cannot be told apart with 20 cases." in words({"a": good, "b": same})
     assert "told apart from every other encoder with 20 cases" in words({"a": good, "c": poor})
     assert "None of the other 2 can be told apart" in words({"a": good, "b": same, "d": of_cases(0.7, 0.9, 0.69)})
-    one = {name: Scores(np.array([value]), None) for name, value in (("a", 1.0), ("b", 0.5))}
-    assert "there is no interval" in words(one, n_cases=1) and "1 case and" in words(one, n_cases=1)
     missing = {"a": Scores(None, None, "failed", "why")}
     assert "No encoder has a score" in words(missing)
 

@@ -123,7 +123,7 @@ def rewrite(folder, **changes):
     content = json.loads((folder / cache.MANIFEST).read_text())
     del content["checksum"]
     content.update(changes)
-    storage.write_json(folder / cache.MANIFEST, {**content, "checksum": storage.hash_json(content)})
+    storage.write_sealed(folder / cache.MANIFEST, content)
 
 
 def test_another_format_is_named(folder):

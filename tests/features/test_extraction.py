@@ -10,8 +10,9 @@ import torch
 
 import tebench
 from tebench.base.errors import InputError
-from tebench.encoders.base import InputSpec, normalise
+from tebench.encoders.base import InputSpec
 from tebench.encoders.decoder import RandomDecoder
+from tebench.encoders.normalisation import normalise
 from tebench.features import cache, windows
 from tebench.features.extraction import extract
 from tebench.features.frozen import FrozenNetwork

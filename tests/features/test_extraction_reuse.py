@@ -16,7 +16,6 @@ from tebench.features.extraction import extract
 from tebench.features.partial import PartialFeatures
 from tebench.features.volumes import Kept
 from tebench.runtime.meter import Meter
-from tebench.runtime.workers import pool
 
 SECONDS = {"total": 2.0, "forward": 1.0}
 
@@ -110,7 +109,7 @@ def test_folders_that_are_there_need_no_worker(tmp_path, monkeypatch):
     def begun(*_):
         raise AssertionError("a pool was started")
 
-    monkeypatch.setattr(grid, "Workers", begun)
+    monkeypatch.setattr(parallel, "pool", begun)
     lazy = [(task, encoder, functools.partial(drawn, number)) for number, (task, encoder, _) in enumerate(jobs)]
     assert grid.extract_all(lazy, cache=tmp_path, workers=2, progress=False) == folders
     assert calls == [0, 1, 2]
@@ -140,18 +139,6 @@ def test_released_pages_are_read_again(tmp_path):
     tensors.release(found)
     tensors.release(values)  # of no file: nothing happens
     np.testing.assert_array_equal(found, values)
-
-
-def test_what_a_worker_prints_is_not_lost_at_its_end(capfd, monkeypatch):
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    with pool(1) as executor:
-        executor.submit(print, "said at the end", end="").result()
-    assert "said at the end" in capfd.readouterr().out
-
-
-def test_all_workers_start_at_once():
-    with parallel.Workers(3) as workers:
-        assert len(workers._executor._processes) == 3
 
 
 def test_an_unknown_option_is_refused_though_all_folders_are_there(tmp_path):

@@ -80,7 +80,7 @@ def test_labels_below_the_mark_are_refused():
     labels[0] = -2
     with pytest.raises(InputError, match=r"labels span -2\.\.1"):
         draw(task_of(labels), RECIPE, seed=0)
-    with pytest.raises(InputError, match="background and ignored voxels only"):
+    with pytest.raises(InputError, match="every voxel is to be ignored"):
         draw(task_of(np.full((4, 4, 4), IGNORED)), RECIPE, seed=0)
 
 

@@ -9,11 +9,12 @@ import tebench
 from tebench.features import moments_store
 from tebench.features.sample import FeatureSet, Role, Sample
 from tebench.features.sampling import assemble
+from tebench.metrics import moments
 from tebench.metrics.moments import Moments
 from tebench.metrics.registry import get
 from tebench.runtime import meter
 from tebench.runtime.meter import Meter
-from tebench.scoring.score import Request
+from tebench.scoring.request import Request
 from tebench.scoring.view import FeatureView
 
 READ_MOMENTS = sorted(name for name, metric in tebench.metrics().items() if metric.reads == "moments")
@@ -53,7 +54,7 @@ def feature_set(change=0.0) -> FeatureSet:
 def form(request, monkeypatch):
     """Both forms in which a class is kept."""
     if request.param == "gram":
-        monkeypatch.setattr(tebench.metrics.moments, "SMALL", 0)
+        monkeypatch.setattr(moments, "SMALL", 0)
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_one_pass_for_all_metrics_and_none_in_the_next_run(tmp_path, form, passe
 
 def test_a_wide_spectrum_is_not_read_twice(tmp_path, monkeypatch):
     """Where the spectrum comes from a second pass over the rows, that pass is kept as well."""
-    monkeypatch.setattr(tebench.metrics.moments, "SMALL", 0)
+    monkeypatch.setattr(moments, "SMALL", 0)
     rng = np.random.default_rng(0)
     X = (rng.standard_normal((300, 5)) * [1, 1, 1, 1e-5, 1e-6]).astype(np.float32)
     y, path = np.arange(300) % 2, tmp_path / "moments-a.safetensors"
@@ -145,7 +146,7 @@ def test_files_are_addressed_by_what_made_them(tmp_path, monkeypatch):
         path(feature_set(1.0)), path(stage="encoder.1"), path(rows=rows + 1), path(labels=1 - labels),
         path(FeatureSet("one", part, features.stages, {}, features.hash)),
     ]  # fmt: skip
-    monkeypatch.setattr(moments_store, "_code_hash", lambda: "other code")
+    monkeypatch.setattr(moments_store, "VERSION", 2)
     assert len({*others, path()}) == 6 and path() != moments_store.path_for(tmp_path, features, "x", rows, labels)
 
 

@@ -133,6 +133,53 @@ def test_equal_balance_reaches_the_sample(task):
     assert counts["anchors"] == {"a": 4, "b": 4, "c": 4}
 
 
+HUNDRED = np.zeros((40, 36, 32), np.int16)
+HUNDRED[:, :, 24:], HUNDRED[:, :10, :24] = 1, 2
+for n, (i, j, k) in enumerate(np.ndindex(8, 4, 3), 3):
+    HUNDRED[1 + i * 5 : 4 + i * 5, 12 + j * 6 : 15 + j * 6, 1 + k * 8 : 4 + k * 8] = n
+
+
+def test_a_floor_reaches_every_class():
+    """Classes of 27 voxels beside two of 10,000: wasserth/TotalSegmentator#8. Without a floor most have no row."""
+    task = replace(make_task([HUNDRED]), classes=("background", *(f"c{k}" for k in range(1, 99))))
+    plain = draw(task, Recipe(general=0), seed=0)
+    missed = set(range(1, 99)) - set(plain.labels[plain.rows(Role.FOREGROUND)].tolist())
+    assert len(missed) > 50
+    sample = draw(task, Recipe(general=0, floor=16, floor_anchors=2), seed=0)
+    drawn = np.bincount(sample.labels[sample.rows(Role.FOREGROUND)], minlength=99)
+    anchors = np.bincount(sample.labels[sample.rows(Role.ANCHOR)], minlength=99)
+    assert (drawn[1:] >= 16).all() and (anchors[1:] >= 2).all()
+    before = np.bincount(plain.labels[plain.rows(Role.FOREGROUND)], minlength=99)
+    assert drawn[1:3].tolist() == before[1:3].tolist()  # what small classes give more is not taken from the others
+    assert sample.recipe["counts"]["case-0"]["foreground"]["c50"] == 16
+
+
+def test_a_class_below_the_floor_gives_all_its_voxels():
+    """A lesion of 3 voxels, and one of 12 beside an organ of thousands: MIC-DKFZ/nnUNet#1460, #517."""
+    labels = np.zeros((24, 24, 24), np.int16)
+    labels[3:21, 3:21, 3:21] = 1
+    labels[10:13, 10, 10] = 2
+    labels[14:17, 14:16, 14:16] = 3
+    sample = draw(make_task([labels]), Recipe(floor=16, floor_anchors=2), seed=0)
+    rows = sample.rows(Role.FOREGROUND)
+    assert np.bincount(sample.labels[rows])[2:].tolist() == [3, 12]
+    assert len(np.unique(sample.coordinates[rows], axis=0)) == len(rows)
+
+
+def test_a_case_without_foreground_gives_background_only():
+    sample = draw(make_task([boxes(), np.zeros((20, 20, 20), np.int16)]), SMALL, seed=0)
+    empty = sample.case == 1
+    assert set(sample.role[empty].tolist()) == {Role.BACKGROUND, Role.GLOBAL} and not sample.labels[empty].any()
+
+
+def test_recipes_without_a_floor_draw_what_they_always_drew(task):
+    """Published scores rest on these samples; hashes of the first release."""
+    first = "aabf88e4391468b9a58bbeb5e4a24179293123d744539de93be4c4ed17f56713"
+    second = "006d3623372295679349241499cfbfa6267eae7008fb43cff5a7ffa827cd6117"
+    assert draw(task, SMALL, seed=0).hash == first and draw(task, Recipe(), seed=3).hash == second
+    assert "floor" not in Recipe().plain() and Recipe(floor=1).plain()["floor"] == 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_boundary_is_what_one_erosion_removes(seed):
     rng = np.random.default_rng(seed)
@@ -279,8 +326,9 @@ def test_bad_tasks_cases_and_seeds(task):
         draw(task, SMALL, seed=0, cases=("case-1", "case-1"))
     with pytest.raises(InputError, match="no foreground class"):
         draw(make_task([boxes()], 1), SMALL, seed=0)
-    with pytest.raises(InputError, match="background only"):
-        draw(make_task([boxes(), np.zeros((5, 5, 5), np.int16)]), SMALL, seed=0)
+    nothing = make_task([np.full((5, 5, 5), -1, np.int16)])
+    with pytest.raises(InputError, match="every voxel is to be ignored"):
+        draw(nothing, SMALL, seed=0)
     for seed in (-1, 0.5, None, True):
         with pytest.raises(InputError, match="seed must be a whole number"):
             draw(task, SMALL, seed=seed)

@@ -1,5 +1,7 @@
 import json
 import math
+import os
+import signal
 from types import SimpleNamespace
 
 import pandas as pd
@@ -9,9 +11,9 @@ from finetuning_fakes import SOURCES, quick
 from tebench.base.errors import CacheError, InputError, UnknownNameError
 from tebench.base.storage import read_json
 from tebench.finetuning import rows
-from tebench.finetuning.cell import _package_hashes
+from tebench.finetuning.cell import Sources, _package_hashes
 from tebench.finetuning.runs import collect, plan, run_grid
-from tebench.finetuning.workers import Bar, Report, _bury
+from tebench.finetuning.workers import Bar
 
 SHORT = {"steps": 4}
 
@@ -164,18 +166,32 @@ def test_a_value_that_is_not_finite_is_never_read(tmp_path):
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_a_killed_worker_fails_its_run_and_the_rest_without_workers(tmp_path):
-    made = plan(quick(), ["tiny", "other"], ["blobs"], [0, 1], folder=tmp_path, sources=SOURCES)
-    named = {run.name: run for run in made}
-    first, second, *rest = named
-    dead, alive = SimpleNamespace(name="w0", exitcode=-9), SimpleNamespace(name="w1", exitcode=None)
-    at_work, open_runs, report = {"w0": first, "w1": second}, set(named), Report(tmp_path)
-    _bury([dead, alive], at_work, named, open_runs, report)
-    assert open_runs == {second, *rest} and "exit code -9" in report.failed[first]
-    alive.exitcode = 1
-    _bury([dead, alive], at_work, named, open_runs, report)
-    assert not open_runs and "exit code 1" in report.failed[second] and "no worker" in report.failed[rest[0]]
-    assert len(list(tmp_path.rglob("failed-*.json"))) == 4
+def test_a_killed_worker_fails_its_run_alone_and_a_rerun_tries_it_again(tmp_path):
+    sources = Sources(SOURCES.load_task, build_or_die, SOURCES.encoder_fingerprint)
+    grid = (quick(**SHORT), ["tiny", "other"], ["blobs"], [0, 1])
+    report = run_grid(*grid, folder=tmp_path, workers=2, progress=False, sources=sources)
+    assert sorted(report.done) == ["blobs-tiny-seed0", "blobs-tiny-seed1"]
+    assert sorted(report.failed) == ["blobs-other-seed0", "blobs-other-seed1"]
+    assert all("killed, perhaps for lack of memory (signal 9)" in error for error in report.failed.values())
+    again = run_grid(*grid, folder=tmp_path, workers=1, progress=False, sources=SOURCES, retry=False)
+    assert sorted(again.done) == ["blobs-other-seed0", "blobs-other-seed1"] and not again.failed
+    assert not list(tmp_path.rglob("failed-*.json"))
+
+
+def build_or_die(name: str):
+    if name == "other":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return SOURCES.build_encoder(name)
+
+
+def test_workers_give_the_weights_of_one_process(tmp_path, finished):
+    report = grid(tmp_path, workers=2)
+    assert len(report.done) == 4
+    here, there = (
+        {path.name: read_json(path)["digest"] for path in folder.rglob("blobs-*.json")}
+        for folder in (tmp_path, finished[0])
+    )
+    assert len(here) == 4 and here == there
 
 
 def test_packages_that_encoder_and_task_name_are_hashed_into_the_row():

@@ -4,7 +4,8 @@ import torch
 from finetuning_fakes import blobs, build_encoder, load_task, quick
 
 from tebench.base.errors import InputError
-from tebench.encoders.base import InputSpec, normalise
+from tebench.encoders.base import InputSpec
+from tebench.encoders.normalisation import normalise
 from tebench.finetuning.data import Patches, class_weights
 
 STILL = {"rotation": 0.0, "zoom": 0.0, "gamma": 0.0, "gain": 0.0, "bias": 0.0, "noise": 0.0, "flip": False}

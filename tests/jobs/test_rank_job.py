@@ -17,7 +17,7 @@ from tebench.encoders import checkpoints
 from tebench.features import cache, joined
 from tebench.metrics.registry import get
 from tebench.scoring import jackknife
-from tebench.scoring.score import Request
+from tebench.scoring.request import Request
 from tebench.scoring.view import FeatureView
 
 
@@ -70,32 +70,37 @@ def test_the_files(own):
     frame = pd.read_csv(root / "out" / "ranking.csv")
     main = frame[frame["main"]]
     assert sorted(main["rank"]) == [1, 2, 3] and set(main["encoder"]) == {"first", "second", "third"}
-    assert (frame["low"] <= frame["score"]).all() and (frame["score"] <= frame["high"]).all()
-    assert (frame["encoder_extraction_s"] > 0).all() and set(main["covers"]) == {"cases and voxel draws"}
+    varied = frame[frame["covers"] == "cases and voxel draws"]
+    assert (varied["low"] <= varied["score"]).all() and (varied["score"] <= varied["high"]).all()
+    still = frame[frame["covers"] == "nothing: it never varied"]
+    assert len(varied) + len(still) == len(frame) and still["low"].isna().all()
+    assert (frame["encoder_extraction_s"] > 0).all()
     assert frame["metric"].nunique() >= 4
 
 
 def test_scores_are_those_of_the_plain_view(own):
-    """The record of an encoder against the metric on each draw, and on each draw without a case."""
+    """The Score of an encoder against the metric on each draw, and on each draw without a case."""
     root, _ = own
     (folder,) = (root / "cache" / "features" / "Dataset007_Lesions" / "second").glob("[0-9a-f]*")
     features = cache.read(folder)
     draws = joined.draws_of(features.sample)
     requests = [Request.make(get(name), {}, None, 0) for name in ("logme", "grtd", "lbtc")]
-    for record, request in zip(jackknife.score_folder(folder, "Dataset007_Lesions", requests), requests, strict=True):
+    header = cache.header(folder)
+    found = jackknife.scores(folder, "Dataset007_Lesions", "second", header, requests)
+    for score, request in zip(found, requests, strict=True):
         for draw, rows in enumerate(draws):
             part = jackknife.at_rows(features, rows)
             value = FeatureView(lambda part=part: part, "t").value(request, features.facts)[0]
-            assert record["scores"][draw] == pytest.approx(value, rel=1e-9)
+            assert score.resamples["draws"][draw] == pytest.approx(value, rel=1e-9)
             without = rows[features.sample.case[rows] != 2]
             part = jackknife.at_rows(features, without)
             value = FeatureView(lambda part=part: part, "t").value(request, features.facts)[0]
-            assert record["left_out"][draw][2] == pytest.approx(value, rel=1e-9)
+            assert score.resamples["left_out"][draw][2] == pytest.approx(value, rel=1e-9)
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(own, monkeypatch):
     root, text = own
-    monkeypatch.setattr(jackknife, "score_folder", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(jackknife, "scores", lambda *_: pytest.fail("computed again"))
     assert run(root, "job.draws=2") == text
 
 
@@ -104,7 +109,7 @@ def test_own_metrics_and_two_encoders(own):
     text = run(root, "job.draws=1", "job.metrics=[gbc,rtd_lite]", "max_cases=1", f"encoders=[{root / 'zoo' / 'first'},"
                f"{root / 'zoo' / 'third'}]")  # fmt: skip
     assert "Ranked by GBC: first of job.metrics" in text and "1 of 1 cases" in text
-    assert "one draw: there is no interval" in text and "Agreement between metrics" not in text
+    assert "Nothing can be told apart with 1 case" in text and "Agreement between metrics" not in text
 
 
 def test_a_budget_is_kept_to_and_said(own):

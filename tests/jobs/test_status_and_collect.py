@@ -96,7 +96,7 @@ def test_a_fusion_waits_for_its_parts(tiny, capsys):
 
 def test_a_failed_score_stands_until_it_is_asked_for_again(tiny, monkeypatch):
     config = tiny("score", "job.tables=false", metric="fussy")
-    with pytest.raises(InputError, match="2 of 2 cells failed"):
+    with pytest.raises(InputError, match="2 of 2 scores failed"):
         score.run(config)
     state = states(tiny("status", metric="fussy"))["score blobs / tiny fussy"]
     assert state.state == "failed" and "ZeroDivisionError: none of these features please me" in state.detail
@@ -105,14 +105,14 @@ def test_a_failed_score_stands_until_it_is_asked_for_again(tiny, monkeypatch):
     assert pd.read_csv("out/scores.csv")["status"].tolist() == ["failed", "failed"]
 
     calls = []
-    from tebench.scoring import score as cells
+    from tebench.scoring import engine
 
-    real = cells.compute
-    monkeypatch.setattr("tebench.scoring.grid.compute", lambda *given: calls.append(given) or real(*given))
+    real = engine.compute
+    monkeypatch.setattr(engine, "compute", lambda *given: calls.append(given) or real(*given))
     with pytest.raises(InputError, match="retry=true"):
         score.run(config)
     assert not calls, "a failure that stands is not computed again"
-    with pytest.raises(InputError, match="2 of 2 cells failed"):
+    with pytest.raises(InputError, match="2 of 2 scores failed"):
         score.run({**config, "retry": True})
     assert len(calls) == 2
 
@@ -311,9 +311,9 @@ def test_a_whole_grid_gives_the_tables_of_the_score_job_byte_for_byte(tiny, tmp_
     target = f"job.target={tmp_path / 'out' / 'quick.csv'}"
     score.run(tiny("score", three, target, metric="[spread,logme]"))
     assert {name: (tmp_path / "out" / name).read_bytes() for name in names} == collected
-    # One cell less: its row stays, its metric is not ranked, the other metric is.
-    cell = next((tmp_path / "cache" / "cells" / "blobs" / "third").glob("spread-*.json"))
-    cell.unlink()
+    # One score less: its row stays, its metric is not ranked, the other metric is.
+    file = next((tmp_path / "cache" / "scores" / "blobs" / "third").glob("spread-*.json"))
+    file.unlink()
     collect.run(tiny("collect", three, target, metric="[spread,logme]"))
     out = capsys.readouterr().out
     assert "scores: 5 of 6 there" in out and "score blobs / third spread" in out

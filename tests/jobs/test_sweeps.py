@@ -90,8 +90,8 @@ def test_members_that_share_an_output_folder_keep_cells_only(swept):
     )
     assert "members keep cells only" in done.stderr and done.returncode == 1
     assert "fussy on blobs / tiny: ZeroDivisionError: none of these" in done.stderr
-    cells = sorted(path.name[:6] for path in (folder / "cache" / "cells").rglob("*.json"))
-    assert cells == ["failed", "failed", "spread", "spread"]
+    kept = sorted(path.name[:6] for path in (folder / "cache" / "scores").rglob("*.json"))
+    assert kept == ["failed", "failed", "spread", "spread"]
     assert not (folder / "outputs" / "starter").exists() or not list((folder / "outputs").rglob("scores.csv"))
 
 

@@ -10,8 +10,7 @@ from tebench.base.errors import InputError
 from tebench.cli.options import group_options, requested_metrics
 from tebench.metrics import presets
 from tebench.metrics.registry import get, load
-from tebench.scoring.pool import part_requests
-from tebench.scoring.score import Request
+from tebench.scoring.request import Request, part_requests
 
 
 def preset(name):

@@ -13,7 +13,7 @@ PLUGIN = '''
 """A metric of a third party."""
 from typing import Annotated
 from tebench import metric
-from tebench.parameters import Interval
+from tebench.metrics.parameters import Interval
 
 @metric(name="plugged", title="Plugged", paper="none: a test", direction="up", range=(0.0, float("inf")),
         reads="matrix", cost="linear")

@@ -5,7 +5,8 @@ from pretraining_fakes import recipe
 
 from tebench.base.errors import InputError, UnknownNameError
 from tebench.pretraining import methods, sources
-from tebench.pretraining.recipe import Recipe, entropy, names
+from tebench.pretraining.recipe import Recipe, names
+from tebench.pretraining.training import entropy
 from tebench.tasks import source_only, starter
 
 

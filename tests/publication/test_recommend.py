@@ -49,5 +49,7 @@ def test_the_repository_s_own_leaderboard_is_read():
     from importlib.resources import files
 
     found = recommend.evidence(Path(str(files("tebench.leaderboard"))), "starter-v1")
-    assert all(-1 <= item.tau_w <= 1 for item in found)
+    assert found, "no row of results/ is held against a ground truth"
+    assert all(-1 <= item.tau_w <= 1 and item.null_low < 0 < item.null_high for item in found)
+    assert len(found) == found[0].n_metrics and found[0].n_encoders >= 21 and found[0].n_tasks >= 1
     assert len(recommend.candidates(found)) >= 4

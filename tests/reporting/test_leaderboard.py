@@ -353,13 +353,13 @@ def test_a_protocol_that_lacks_a_cell_is_named(pair, board, tmp_path):
 
 
 def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_path, monkeypatch):
-    from tebench.benchmark import spec
-    from tebench.cli.jobs import score
+    from tebench.benchmark import scores, spec
+    from tebench.scoring.score import Score
 
     leaderboard_world.write(tmp_path, board.rows, board.truth)
     scored = board.rows[board.rows["metric"] == "gbc"].drop(columns=["title", "direction", "n_foreground"])
     scored = scored.assign(score=scored["score"] + 1)
-    monkeypatch.setattr(score, "score_world", lambda *_, **__: scored)
+    monkeypatch.setattr(scores, "score_world", lambda *_: [Score(**row) for row in scored.to_dict("records")])
     made = SimpleNamespace(name="starter", encoders=board.pools[0].encoders, tasks=board.tasks, pool="zoo", seed=0)
     monkeypatch.setattr(spec, "resolve", lambda _: made)
     config = {

@@ -15,8 +15,8 @@ from tebench.features.sample import Role
 from tebench.metrics.registry import get
 from tebench.research.studies import stages, stages_page, voxels, voxels_page
 from tebench.research.studies.draws import Draws, scaled
-from tebench.scoring.grid import score_all
-from tebench.scoring.score import Request
+from tebench.scoring.engine import score_all
+from tebench.scoring.request import Request
 
 ENCODERS = tuple("abcdef")
 STAGES = {"encoder.0": 3, "encoder.1": 5, "decoder.0": 4}
@@ -76,8 +76,8 @@ def test_a_policy_made_from_stages_is_that_policy_run(folders, tmp_path):
     for policy in policies:
         asked = [Request.make(get(n), {}, None if policy == "own" else policy, 0) for n in PAPER if n != "grtd_lbtc"]
         for expected in score_all(asked, one, tmp_path / "other", progress=False)["tissues", "d"]:
-            found = scores.loc[(policy, expected["metric"], "d")]
-            assert found["score"] == expected["score"] and found["stages"] == expected["stages"]
+            found = scores.loc[(policy, expected.metric, "d")]
+            assert found["score"] == expected.score and found["stages"] == expected.stages
     # grtd's own policy asks for three decoder stages and gets the one there is.
     assert scores.loc[("own", "grtd", "b")]["components"].keys() == {"decoder.0"}
     fused = scores.loc[("encoder", "grtd_lbtc")]["score"]

@@ -125,13 +125,13 @@ def signed(folder: Path) -> dict:
     """As rank's scores and plans, checks of data sets and rows of studies are kept."""
     path, row, problems = folder / "signed.json", Counter(), []
     content = {"metric": "gbc", "scores": [-3.25, 1e-300], "left_out": None, "status": "ok"}
-    storage.write_signed(path, content)
+    storage.write_sealed(path, content)
     rng = random.Random("signed")
     for _ in range(FLIPS * 5):
         with flipped(path, rng) as at:
             row["flips"] += 1
             try:
-                same = storage.read_signed(path) == content  # a blank between two values
+                same = storage.read_sealed(path) == content  # a blank between two values
                 row["without meaning"] += same
                 problems += [] if same else [at]
             except CacheError as error:

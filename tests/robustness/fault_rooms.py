@@ -242,7 +242,7 @@ def finished(folder: Path) -> dict[str, tuple]:
     """Results that are whole: path -> what tells whether the file was written again."""
     found = {}
     for path in (folder / "cache").rglob("*"):
-        whole = path.name in ("manifest.json", "features.safetensors") or "cells" in path.parts
+        whole = path.name in ("manifest.json", "features.safetensors") or "scores" in path.parts
         whole = whole or ("finetuning" in path.parts and path.suffix == ".json")
         if path.is_file() and whole and path.suffix != ".lock" and ".part" not in path.name:
             if path.name == "features.safetensors" and not (path.parent / "manifest.json").exists():

@@ -56,7 +56,7 @@ def _cached(file: str):
                 content = json.loads(kept[cache.MANIFEST])
                 content.pop("checksum")
                 content["files"][file] = {"sha256": storage.sha256_bytes(data), "bytes": len(data)}
-                (place / cache.MANIFEST).write_text(json.dumps({**content, "checksum": storage.hash_json(content)}))
+                (place / cache.MANIFEST).write_text(json.dumps(storage.seal(content)))
             cache.read(place)
         finally:
             for name, whole in kept.items():
@@ -110,7 +110,7 @@ def _moments():
     return read, sound
 
 
-def _signed(read, sound, sign):
+def _resealed(read, sound, sign):
     """JSON files with a checksum: the input once as it is, once with its checksum put right."""
 
     def both(data: bytes, folder: Path):
@@ -130,22 +130,22 @@ def _with_checksum(content: dict) -> dict:
     from tebench.base import storage
 
     content.pop("checksum", None)
-    return {**content, "checksum": storage.hash_json(content)}
+    return storage.seal(content)
 
 
-@reader("score cell", "json")
-def _cell():
+@reader("score", "json")
+def _score():
     def read(data: bytes, folder: Path):
-        from tebench.scoring import score as cells
+        from tebench.scoring import score_file
 
-        cells.read_cell(put(folder, "cell.json", data))
+        score_file.read(put(folder, "score.json", data))
 
     def sound(folder: Path) -> list[bytes]:
-        from tebench.scoring import score as cells
+        from tebench.scoring.score import FIELDS
 
-        return [json.dumps(_with_checksum(dict.fromkeys(cells.FIELDS, 1.0))).encode()]
+        return [json.dumps(_with_checksum(dict.fromkeys(FIELDS, 1.0))).encode()]
 
-    return _signed(read, sound, _with_checksum)
+    return _resealed(read, sound, _with_checksum)
 
 
 @reader("record of a failure", "json")
@@ -162,7 +162,7 @@ def _failure():
         failures.record(folder / "failed-x.json", {"task": "a"}, "ValueError: no")
         return [(folder / "failed-x.json").read_bytes()]
 
-    return _signed(read, sound, _with_checksum)
+    return _resealed(read, sound, _with_checksum)
 
 
 @reader("fine-tuning result", "json")
@@ -188,7 +188,7 @@ def _result():
         volumes = [{"protocol": "x", "encoder": "x", "task": "x", "seed": 0, "volume": "v", "class": "c", "dice": 0.5}]
         return [json.dumps(sign({"row": row, "volumes": volumes, "made_from": {"a": 1}})).encode()]
 
-    return _signed(read, sound, sign)
+    return _resealed(read, sound, sign)
 
 
 @reader("fine-tuning checkpoint", "tensors")

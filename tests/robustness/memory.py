@@ -99,17 +99,15 @@ def _extraction(normalisation: str):
 
 
 def _scores(folder: Path, pool):
-    """Every cell of a simulated cache, read as scoring reads it."""
-    import pandas as pd
+    """Every score of a simulated cache, read as scoring reads it."""
     import simulated_pool as simulated
 
-    from tebench.scoring.grid import score_all
-    from tebench.scoring.score import FIELDS
+    from tebench.scoring.engine import score_all
+    from tebench.scoring.score import folder_of, frame
 
     place = Path(tempfile.mkdtemp(dir=folder))
-    found = score_all(simulated.requests(), simulated.write(place, *pool), place / "cells", progress=False)
-    scores = [cell for made in found.values() for cell in made]
-    return pd.DataFrame(scores, columns=[*FIELDS, "pool"]).assign(pool="")
+    found = score_all(simulated.requests(), simulated.write(place, *pool), folder_of(place), progress=False)
+    return frame(score for made in found.values() for score in made)
 
 
 def cells_of_pool(folder: Path, pool) -> str:

@@ -34,13 +34,12 @@ COLUMNS = (
 
 def measure(encoders: int, tasks: int, folder: Path, evaluated: int, most_page: int) -> dict:
     """One row of the table."""
-    import pandas as pd
     import simulated_pool as simulated
 
     from tebench.evaluation.evaluate import evaluate
     from tebench.publication import leaderboard_rows
-    from tebench.scoring.grid import score_all
-    from tebench.scoring.score import FIELDS
+    from tebench.scoring.engine import score_all
+    from tebench.scoring.score import folder_of, frame
 
     clock = time.process_time
     folders = simulated.write(folder, encoders, tasks)
@@ -51,9 +50,9 @@ def measure(encoders: int, tasks: int, folder: Path, evaluated: int, most_page: 
     }  # fmt: skip
     for key in ("read all, s", "read again, s"):
         begin = clock()
-        found = score_all(simulated.requests(), folders, folder / "cells", progress=False)
+        found = score_all(simulated.requests(), folders, folder_of(folder), progress=False)
         row[key] = clock() - begin
-    scores = pd.DataFrame([cell for made in found.values() for cell in made], columns=[*FIELDS, "pool"]).assign(pool="")
+    scores = frame(score for made in found.values() for score in made)
     del found
     truth, up = simulated.truth(encoders, tasks), dict.fromkeys(simulated.METRICS, "up")
     part = sorted(set(scores["task"]))[: max(1, evaluated // (encoders * len(up)))]

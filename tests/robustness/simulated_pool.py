@@ -1,4 +1,4 @@
-"""Simulated caches and rows of any size: manifests, cells, ground truth. No encoder was measured for them."""
+"""Simulated caches and rows of any size: manifests, scores, ground truth. No encoder was measured for them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pandas as pd
 from tebench.base import storage
 from tebench.features import cache
 from tebench.metrics import registry
-from tebench.scoring import score as cells
-from tebench.scoring.score import Request
+from tebench.scoring.request import Request
+from tebench.scoring.score import folder_of, made, versions
+from tebench.scoring.score_file import path_of
 
 METRICS = ("gbc", "logme")
 
@@ -38,7 +39,7 @@ def truth(encoders: int, tasks: int, seeds: int = 3, seed: int = 0) -> pd.DataFr
 
 
 def write(folder: Path, encoders: int, tasks: int, metrics=METRICS) -> dict[tuple[str, str], Path]:
-    """A cache of feature manifests and cells as real runs leave it, with simulated scores; (task, encoder) -> folder.
+    """A cache of feature manifests and scores as real runs leave it, with simulated scores; (task, encoder) -> folder.
 
     Features themselves, which only scoring reads, are not written.
     """
@@ -46,7 +47,6 @@ def write(folder: Path, encoders: int, tasks: int, metrics=METRICS) -> dict[tupl
     dice = truth(encoders, tasks).groupby(["task", "encoder"])["value"].mean()
     rng = np.random.default_rng(1)
     stages = [{"name": f"encoder.{k}", "kind": "encoder", "channels": 32 * 2**k, "stride": 2**k} for k in range(5)]
-    hashes = {metric.metric.name: cells.metric_hash(metric.metric.source) for metric in asked}
     for task in names(encoders, tasks)[1]:
         for encoder in names(encoders, tasks)[0]:
             facts = dict.fromkeys(
@@ -62,23 +62,17 @@ def write(folder: Path, encoders: int, tasks: int, metrics=METRICS) -> dict[tupl
                 "made_from": parts, "key": storage.hash_json(parts), "encoder": facts, "rows": 20_000, "stages": stages,
                 "files": {name: {"sha256": "0" * 64, "bytes": 0} for name in (cache.FEATURES, cache.SAMPLE)},
                 "feature_hash": storage.hash_json([task, encoder]), "label_hash": storage.hash_json(task),
-                "versions": cells.versions(), "seconds": 60.0, "forward_seconds": 50.0, "peak_memory_mb": 1000.0,
+                "versions": versions(), "seconds": 60.0, "forward_seconds": 50.0, "peak_memory_mb": 1000.0,
                 "device": "cpu", "input": {"patch": [96, 96, 96]},
             }  # fmt: skip
             place = found[task, encoder] = cache.folder_for(folder / "features", parts)
-            _put(place / cache.MANIFEST, {**manifest, "checksum": storage.hash_json(manifest)})
+            _put(place / cache.MANIFEST, storage.seal(manifest))
             header = cache.header_of(manifest)
             for request in asked:
-                metric = request.metric
-                cell = dict.fromkeys(cells.FIELDS) | {
-                    "task": task, "encoder": encoder, "metric": metric.name, "parameters": request.parameters,
-                    "stages": request.policy, "seed": 0, "status": "ok", "reason": "", "components": {},
-                    "score": float(dice[task, encoder] + rng.normal(0, 0.05)), "seconds": 1.0, "peak_mb": 100.0,
-                    "feature_hash": header["feature_hash"], "label_hash": header["label_hash"],
-                    "metric_hash": hashes[metric.name], "versions": cells.versions(),
-                }  # fmt: skip
-                path = cells.cell_path(folder / "cells", request, task, encoder, header)
-                _put(path, {**cell, "checksum": storage.hash_json(cell)})
+                value = float(dice[task, encoder] + rng.normal(0, 0.05))
+                score = made(request, task, encoder, header, score=value, seconds=1.0, peak_mb=100.0).content()
+                path = path_of(folder_of(folder), request, task, encoder, header)
+                _put(path, storage.seal(score))
     return found
 
 

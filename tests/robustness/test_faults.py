@@ -14,7 +14,6 @@ import raw_data
 from tebench.base import storage
 from tebench.base.errors import CacheError, InputError
 from tebench.cli.jobs import rank
-from tebench.scoring import jackknife
 from tebench.tasks import dataset
 
 
@@ -59,7 +58,9 @@ def test_a_metric_that_failed_for_the_disk_is_tried_again_by_any_rerun(tmp_path)
     """Found: moments that a full disk refused failed their metrics for good, as if the data had been wrong."""
     from tebench.base import failures
     from tebench.metrics import registry
-    from tebench.scoring import score as cells
+    from tebench.scoring import score_file
+    from tebench.scoring.compute import compute
+    from tebench.scoring.request import Request
 
     def refused(*_):
         raise InputError("cannot write moments: No space left on device.") from OSError(28, "No space left on device")
@@ -69,9 +70,9 @@ def test_a_metric_that_failed_for_the_disk_is_tried_again_by_any_rerun(tmp_path)
 
     metric = registry.load()["gbc"]
     header = {"facts": {}, "feature_hash": "f", "label_hash": "l"}
-    cell = cells.compute(cells.Request(metric, {}), "task", "encoder", header, View())
-    cells.write_cell(tmp_path / "x.json", cell)
-    assert cell["status"] == "failed" and cell["reason"].startswith("OSError: cannot write moments")
+    score = compute(Request(metric, {}), "task", "encoder", header, View())
+    score_file.write(tmp_path / "x.json", score)
+    assert score.status == "failed" and score.reason.startswith("OSError: cannot write moments")
     record = failures.read(failures.path_for(tmp_path / "x.json"))
     assert record["transient"] and failures.standing(failures.path_for(tmp_path / "x.json"), False) is None
 
@@ -97,15 +98,15 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_signed_json_is_read_back_or_refused(tmp_path):
+def test_sealed_json_is_read_back_or_refused(tmp_path):
     path = tmp_path / "x.json"
-    storage.write_signed(path, {"a": 0.125, "b": [1, "x"]})
-    assert storage.read_signed(path) == {"a": 0.125, "b": [1, "x"]}
+    storage.write_sealed(path, {"a": 0.125, "b": [1, "x"]})
+    assert storage.read_sealed(path) == {"a": 0.125, "b": [1, "x"]}
     text = path.read_text()
     for other in (text.replace("0.125", "0.126"), text.replace("1,", "2,"), json.dumps({"a": 1}), "[]", "7"):
         path.write_text(other)
         with pytest.raises(CacheError, match=r"x\.json was altered after it was written, or carries no checksum"):
-            storage.read_signed(path)
+            storage.read_sealed(path)
 
 
 def test_an_altered_check_of_a_data_set_is_made_again(tmp_path, caplog):
@@ -124,17 +125,24 @@ def test_an_altered_check_of_a_data_set_is_made_again(tmp_path, caplog):
 
 def test_altered_scores_of_a_ranking_are_computed_again(tmp_path, caplog):
     """Found: they carried no checksum, and another digit was another score."""
+    from tebench.metrics import registry
+    from tebench.scoring import score_file
+    from tebench.scoring.request import Request
+    from tebench.scoring.score import made
+
     path = tmp_path / "gbc-x.json"
-    row = {"metric": "gbc", "status": "ok", "reason": "", "seconds": 1.0, "scores": [-3.25], "left_out": None}
-    storage.write_signed(path, row)
-    assert jackknife._read(path) == row
+    request = Request.make(registry.get("gbc"), {}, None, 0)
+    header = {"feature_hash": "f", "label_hash": "l"}
+    score = made(request, "task", "a", header, score=-3.25, resamples={"draws": [-3.25], "left_out": None})
+    score_file.write(path, score)
+    assert score_file.read(path) == score
     path.write_text(path.read_text().replace("-3.25", "-3.24"))
-    assert jackknife._read(path) is None and "gbc-x.json was altered" in caplog.text
+    assert score_file.read(path) is None and "gbc-x.json was altered" in caplog.text
 
 
 def test_an_altered_plan_of_a_ranking_is_made_again(tmp_path, caplog):
     path = tmp_path / "plan-x.json"
-    storage.write_signed(path, {"cases": 3, "share": 0.5, "full": 60.0})
+    storage.write_sealed(path, {"cases": 3, "share": 0.5, "full": 60.0})
     assert rank._plan(path)["cases"] == 3
     path.write_text(path.read_text().replace("3", "4", 1))
     assert rank._plan(path) is None and "plan-x.json was altered" in caplog.text

@@ -47,9 +47,9 @@ def test_json_that_cannot_be_hashed_is_damaged(tmp_path, text):
         storage.read_json(tmp_path / "x.json")
 
 
-def test_a_signed_record_of_a_failure_without_its_parts_is_not_trusted(tmp_path, caplog):
+def test_a_sealed_record_of_a_failure_without_its_parts_is_not_trusted(tmp_path, caplog):
     """Found: KeyError for a record that has a checksum and nothing else."""
-    (tmp_path / "failed-x.json").write_text(json.dumps({"checksum": storage.hash_json({})}))
+    (tmp_path / "failed-x.json").write_text(json.dumps(storage.seal({})))
     assert failures.standing(tmp_path / "failed-x.json", False) is None
     assert "failed-x.json is damaged" in caplog.text
 
@@ -91,7 +91,7 @@ def test_a_small_archive_that_claims_a_large_volume_is_refused(tmp_path):
 
     import raw_data
 
-    from tebench.tasks.images import read
+    from tebench.tasks.reading import read
 
     raw_data.write(tmp_path / "x.nii", raw_data.image())
     data = bytearray((tmp_path / "x.nii").read_bytes())
@@ -134,14 +134,14 @@ def test_a_damaged_listing_of_a_zip_is_refused(tmp_path, place):
 
 
 @pytest.mark.parametrize("change", [{"files": 3}, {"stages": [{}]}, {"encoder": None}, {"feature_hash": []}])
-def test_a_signed_manifest_of_another_form_is_not_trusted(tmp_path, change):
+def test_a_sealed_manifest_of_another_form_is_not_trusted(tmp_path, change):
     """Found: KeyError and TypeError for a manifest whose checksum fits and whose parts do not."""
     from tebench.features import cache
 
     content = json.loads((fuzz_caches.feature_folder(tmp_path) / cache.MANIFEST).read_text()) | change
     content.pop("checksum")
     folder = fuzz_caches.feature_folder(tmp_path)
-    storage.write_json(folder / cache.MANIFEST, {**content, "checksum": storage.hash_json(content)})
+    storage.write_sealed(folder / cache.MANIFEST, content)
     with pytest.raises(CacheError, match="was altered after it was written"):
         cache.read(folder)
 
@@ -149,9 +149,9 @@ def test_a_signed_manifest_of_another_form_is_not_trusted(tmp_path, change):
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"key_to_encoder": ["eva"]}, "its plan cannot be read"),
-        ({"recommended_downstream_patchsize": [1, 2, "x"]}, "its plan cannot be read"),
-        ({"pretrain_plan": 3}, "its plan cannot be read"),
+        ({"key_to_encoder": ["eva"]}, "key_to_encoder must be a text"),
+        ({"recommended_downstream_patchsize": [1, 2, "x"]}, "three positive integers"),
+        ({"pretrain_plan": 3}, "pretrain_plan must hold named values"),
         ({"architecture_plans": {"arch_class_name": ["ResEncL"]}}, "not known here"),
         (
             {"architecture_plans": {"arch_class_name": "ResEncL", "arch_kwargs": {"strides": [1]}}},

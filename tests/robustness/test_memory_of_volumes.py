@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tebench.encoders import statistics
-from tebench.encoders.base import nonzero_box, normalise
+from tebench.encoders.normalisation import nonzero_box, normalise
 
 
 def plain(image, how):

@@ -25,7 +25,7 @@ def test_freed_memory_stays_inside_and_goes_back_afterwards():
     code = """
 from pathlib import Path
 import numpy as np
-from tebench.heap import freed_memory_kept
+from tebench.runtime.heap import freed_memory_kept
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
 def fill():

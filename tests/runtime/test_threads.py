@@ -7,7 +7,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from tebench.metrics import registry
 from tebench.runtime.threads import one_thread
-from tebench.scoring import score as cells
+from tebench.scoring.compute import compute
+from tebench.scoring.request import Request
 
 
 def _threads() -> set[int]:
@@ -33,10 +34,10 @@ class _View:
 
 
 def test_a_cell_does_not_depend_on_the_threads_around_it():
-    request = cells.Request.make(registry.load()["random"], {}, None, 0)
+    request = Request.make(registry.load()["random"], {}, None, 0)
     header = {"facts": {}, "feature_hash": "0", "label_hash": "0"}
     found = set()
     for threads in (1, 2):
         with threadpool_limits(threads):
-            found.add(cells.compute(request, "task", "encoder", header, _View())["score"])
+            found.add(compute(request, "task", "encoder", header, _View()).score)
     assert len(found) == 1

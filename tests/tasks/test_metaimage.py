@@ -6,7 +6,7 @@ import raw_data
 
 from tebench.base.errors import InputError
 from tebench.tasks import metaimage
-from tebench.tasks.images import read
+from tebench.tasks.reading import read
 
 HEAD = b"NDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\n"
 

@@ -169,7 +169,7 @@ def test_a_network_that_took_no_part_agrees_with_the_moved_mask(real):
     import torch
 
     from tebench.encoders import catalogue as zoo
-    from tebench.encoders.base import normalise
+    from tebench.encoders.normalisation import normalise
 
     encoder, values = zoo.build("deepbrain"), []
     for case_id in ("test-template", "template"):

@@ -8,14 +8,14 @@ from tebench.base.errors import InputError
 from tebench.base.storage import atomic_path
 from tebench.benchmark import grid_state
 from tebench.benchmark.grid_state import State
+from tebench.benchmark.scores import over_pool
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, resolve
-from tebench.cli.jobs.score import requests_of, scores_frame, write_tables
+from tebench.cli.jobs.score import requests_of, write_tables
 from tebench.cli.jobs.status import finetuning_folder, listing, seeds_of, write_csv
 from tebench.metrics import presets
 from tebench.metrics.registry import get
-from tebench.scoring.grid import direct
-from tebench.scoring.pool import with_parts
-from tebench.scoring.score import Request, metric_hash, versions
+from tebench.scoring.request import direct, with_parts
+from tebench.scoring.score import frame, missing
 
 ABSENT = "not there yet"
 
@@ -91,30 +91,17 @@ def _truth(config: dict, world: World, own: Path | None):
 def _scores(world: World, requests, wanted, found, headers, truth, preset):
     """The frame of job=score, in which a cell that is not there is a row of status "missing"."""
     whole = {}
-    for (task, encoder), cells in found.items():
+    for (task, encoder), made in found.items():
         header = headers.get((task, encoder))
         reason = ABSENT if header else f"{ABSENT}: its features are not there"
         whole[task, encoder] = [
-            next((cell for cell in cells if request.matches(cell)), None)
-            or _placeholder(request, task, encoder, header, reason)
+            next((score for score in made if request.matches(score)), None)
+            or missing(request, task, encoder, header, reason)
             for request in wanted
         ]
     if truth is None:
         requests = [request for request in requests if request.metric.reads != "elsewhere"]
-    scores = scores_frame(world, requests, whole, truth, preset)
-    fused = (scores["status"] == "not_applicable") & scores["reason"].str.contains(ABSENT, regex=False)
-    scores.loc[fused, "status"] = "missing"
-    return scores
-
-
-def _placeholder(request: Request, task: str, encoder: str, header: dict | None, reason: str) -> dict:
-    header = header or {"feature_hash": "", "label_hash": ""}
-    return {
-        "task": task, "encoder": encoder, "metric": request.metric.name, "parameters": request.parameters,
-        "stages": request.policy, "seed": request.seed, "status": "missing", "reason": reason, "score": None,
-        "components": {}, "seconds": 0.0, "peak_mb": None, "feature_hash": header["feature_hash"],
-        "label_hash": header["label_hash"], "metric_hash": metric_hash(request.metric.source), "versions": versions(),
-    }  # fmt: skip
+    return frame(over_pool(world, requests, whole, truth, preset))
 
 
 def _rankable(scores, world: World) -> bool:

@@ -90,6 +90,8 @@ def row(reading) -> dict:
         "normalisation": spec.normalisation,
         "patch": _by(spec.patch),
         "axes": "".join(AXES[axis] for axis in reading.axes),
+        "shape": facts.shape,
+        "family": facts.kin,
         **_factors(facts.name),
         "pre-training": facts.pretraining,
     }
@@ -100,7 +102,7 @@ def _factors(name: str) -> dict:
     from tebench.encoders import factors
 
     known = asdict(factors.factors(name)) if name in catalogue.ENTRIES else {}
-    return {column: known.get(column) or "-" for column in ("family", "kind", "source")}
+    return {column: known.get(column) or "-" for column in ("kind", "source")}
 
 
 def _by(values) -> str:

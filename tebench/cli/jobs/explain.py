@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark.extraction import feature_folders
 from tebench.benchmark.spec import resolve
-from tebench.cli.jobs.extract import feature_folders
 
 
 def run(config: dict) -> None:

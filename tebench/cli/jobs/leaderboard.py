@@ -48,12 +48,12 @@ def run(config: dict) -> None:
 
 def update(config: dict, folder: Path) -> Path:
     """Score every registered metric (or `job.metrics`) on the benchmark's whole pool and write its rows."""
+    from tebench.benchmark import ground_truth
+    from tebench.benchmark.scores import score_world
     from tebench.benchmark.spec import protocol_name, published, resolve
-    from tebench.cli.jobs.score import score_world
-    from tebench.evaluation import groundtruth
-    from tebench.evaluation.pools import Pool
     from tebench.metrics import registry
-    from tebench.scoring.score import Request
+    from tebench.scoring.request import Request
+    from tebench.scoring.score import frame
 
     config = published(config)
     if config["encoders"] or config["tasks"] or config["stages"]:
@@ -68,10 +68,8 @@ def update(config: dict, folder: Path) -> Path:
     _check_whole(config["benchmark"], world)
     requests = [Request.make(known[name], {}, None, world.seed) for name in wanted or known]
     source = folder / "ground_truth" / config["benchmark"]["ground_truth"]
-    truth = groundtruth.read(source, protocol=protocol_name(config))
-    groundtruth.require(truth, world.encoders, world.tasks)
-    truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
-    rows = as_rows(score_world(world, requests, truth, config["plugins"]), Pool(world.pool, world.encoders))
+    truth = ground_truth.of_world(world, source, protocol_name(config))
+    rows = leaderboard_rows.from_scores(frame(score_world(world, requests, truth, config["plugins"])))
     path = folder / "results" / f"{world.name}.csv"
     if path.exists():
         rows = pd.concat([_kept(leaderboard_rows.read(path), wanted, known, folder), rows], ignore_index=True)
@@ -108,18 +106,3 @@ def _check_whole(benchmark: dict, world) -> None:
             f"rows cover the whole benchmark, and of {benchmark['name']} these are missing: {', '.join(lacking)}. "
             "job=score evaluates what is there."
         )
-
-
-def as_rows(scores: pd.DataFrame, pool) -> pd.DataFrame:
-    """The frame of job=score as leaderboard rows: with titles, directions and the classes of each task."""
-    from tebench.metrics import registry
-    from tebench.tasks import catalogue
-
-    known = registry.load()
-    n_foreground = {task: catalogue.load(task).n_foreground for task in dict.fromkeys(scores["task"])}
-    return scores.assign(
-        title=[known[name].title for name in scores["metric"]],
-        direction=[known[name].direction for name in scores["metric"]],
-        pool=[pool.id if known[name].pool_dependent else "" for name in scores["metric"]],
-        n_foreground=scores["task"].map(n_foreground),
-    )

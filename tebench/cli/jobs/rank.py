@@ -8,16 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from tebench.base import storage
 from tebench.base.errors import CacheError, InputError, NotApplicable, unknown_name
 from tebench.benchmark.spec import cache_folder, leaderboard_folder, recipe_of
+from tebench.cli.bar import bar
+from tebench.features import resampling
+from tebench.features.distinct import Distinct, distinct
 from tebench.features.sampling import Recipe
 from tebench.metrics import presets
 from tebench.metrics.registry import get, load, load_plugins
+from tebench.reporting import ranking_data
 from tebench.scoring import budget
-from tebench.scoring.pool import part_requests, with_parts
-from tebench.scoring.score import Request
+from tebench.scoring.engine import score_all
+from tebench.scoring.pool import fuse
+from tebench.scoring.request import Request, part_requests, with_parts
+from tebench.scoring.score import folder_of
 from tebench.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -48,23 +55,83 @@ def run(config: dict) -> None:
     begin, job = time.monotonic(), config["job"]
     budget.check(job["minutes"])
     load_plugins(config["plugins"])
+    task = _open(config)
     evidence = recommend.evidence(leaderboard_folder(None), config["protocol"]["name"])
     names = metric_names(job["metrics"], recommend.candidates(evidence))
     setting = _setting(config, names)
-    task = _open(config, setting)
     encoders, refused = usable(config["encoders"], task)
-    recipe, whole, notes = Recipe(**recipe_of(config)), task, []
+    encoders, grids, refused = on_their_grids(task, encoders, refused)
+    recipe, whole = Recipe(**recipe_of(config)), task
+    print("\n".join(beforehand(task, grids)), flush=True)
+    notes = []
     if job["minutes"] is not None:
         task, recipe, notes = within(float(job["minutes"]) * 60, begin, task, recipe, encoders, setting)
-    if task.facts["note"]:
-        notes = [f"Data: {task.facts['note']}.", *notes]
     found, times = compute(task, recipe, encoders, setting)
+    folders = {name: part["folder"] for name, part in times.items()}
+    read = Read.of(task, folders, grids)
+    notes = [*data_notes(task, grids), *ranking_data.few_rows(read.distinct), *notes]
     text = report.write(
         storage.make_folder(Path(job["folder"] or Path("outputs") / "rank" / task.name)), found, times,
         names=names, chosen=job["metrics"] is not None, evidence=evidence, task=task, n_all=len(whole.cases),
         n_draws=len(setting.seeds), refused=refused, notes=notes, minutes=job["minutes"], config=config,
+        classes=read.classes, readings=read.readings,
     )  # fmt: skip
     print(text)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of the data, by class and by encoder."""
+
+    classes: pd.DataFrame
+    readings: pd.DataFrame
+    distinct: dict[str, Distinct]
+
+    @classmethod
+    def of(cls, task: Task, folders: dict[str, Path], grids: dict) -> Read:
+        from tebench.encoders import catalogue
+        from tebench.features import cache
+
+        rows = {name: distinct(folder) for name, folder in folders.items()}
+        sample = cache.read(next(iter(folders.values())), verify=False).sample
+        found = {name: catalogue.reading(name) for name in folders}
+        return cls(ranking_data.classes(task, sample), ranking_data.readings(found, grids, rows), rows)
+
+
+def on_their_grids(task: Task, encoders: list[str], refused: dict[str, str]) -> tuple[list[str], dict, dict[str, str]]:
+    """(encoders, encoder -> the grids it reads the cases on, refused): one whose grid explodes is refused."""
+    from tebench.encoders import catalogue
+
+    found, refused = {}, dict(refused)
+    for name in encoders:
+        try:
+            found[name] = resampling.grids(task.facts["per_case"], catalogue.reading(name).spec.spacing)
+        except InputError as error:
+            refused[name] = str(error)
+    _enough(list(found), refused)
+    return list(found), found, refused
+
+
+def beforehand(task: Task, grids: dict) -> list[str]:
+    """What is known before anything is computed: the data, and the grid that each encoder reads them on."""
+    alike: dict[str, list[str]] = {}
+    for name, found in grids.items():
+        alike.setdefault(found.text(), []).append(name)
+    lines = [f"{task.name}: {task.facts['n_cases']} cases, {task.n_foreground} foreground classes"]
+    lines += data_notes(task, grids)
+    return [*lines, *(f"{', '.join(names)}: {text}" for text, names in alike.items())]
+
+
+def data_notes(task: Task, grids: dict) -> list[str]:
+    """What is unusual about the data, a sentence a line, and which cases were left out and why."""
+    facts = task.facts
+    lines = [f"Data: {facts['note']}."] if facts["note"] else []
+    if facts["excluded"]:
+        lines.append(f"Left out by name: {', '.join(facts['excluded'])}.")
+    if facts["left_out"]:
+        lines.append(f"Left out as broken ({len(facts['left_out'])}):")
+        lines += [f"  {case}: {'; '.join(problems)}" for case, problems in facts["left_out"].items()]
+    return [*lines, *ranking_data.few_voxels(grids)]
 
 
 def metric_names(given, default: list[str]) -> list[str]:
@@ -96,19 +163,23 @@ def _setting(config: dict, names: list[str]) -> Setting:
     )  # fmt: skip
 
 
-def _open(config: dict, setting: Setting) -> Task:
-    from tebench.tasks.dataset import choose, open_dataset, read_layout
+def _open(config: dict) -> Task:
+    from tebench.tasks.dataset import open_dataset
+    from tebench.tasks.survey import choose, read_layout
 
     job = config["job"]
     if not job["dataset"]:
         raise InputError(
             "job=rank needs a data set: dataset=FOLDER of nnU-Net raw (imagesTr, labelsTr, dataset.json) or Decathlon."
         )
-    n_cases = len(choose(read_layout(Path(job["dataset"])), job["cases"], job["max_cases"]))
-    with _bar("checking cases", "case", setting.progress, n_cases) as bar:
+    n_cases = len(
+        choose(read_layout(Path(job["dataset"]), job["outside"]), job["cases"], job["max_cases"], job["exclude"])
+    )
+    with bar("checking cases", "case", config["progress"], n_cases) as shown:
         task = open_dataset(
-            job["dataset"], cases=job["cases"], max_cases=job["max_cases"], cache=setting.cache / "datasets",
-            on_case=lambda _: bar.update(),
+            job["dataset"], cases=job["cases"], exclude=job["exclude"], max_cases=job["max_cases"],
+            skip_broken=job["skip_broken"], geometry=job["geometry"], outside=job["outside"],
+            cache=cache_folder(config) / "datasets", on_case=lambda _: shown.update(),
         )  # fmt: skip
     return task
 
@@ -131,10 +202,14 @@ def usable(items, task: Task) -> tuple[list[str], dict[str, str]]:
             good.append(name)
         else:
             refused[name] = f"reads {reads} channels, the images have {channels}."
+    _enough(good, refused)
+    return good, refused
+
+
+def _enough(good: list[str], refused: dict[str, str]) -> None:
     if len(good) < 2:
         reasons = "".join(f"\n  {name}: {why}" for name, why in refused.items())
         raise InputError(f"a ranking needs at least 2 encoders, {len(good)} can read these data.{reasons}")
-    return good, refused
 
 
 def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recipe, list[str]]:
@@ -162,7 +237,7 @@ def within(seconds, begin, task, recipe, encoders, setting) -> tuple[Task, Recip
         n, share = budget.fit(cost, len(order), left)
         plan = {"cases": n, "share": share, "estimate": cost.seconds(n, share)}
         plan["full"] = cost.seconds(len(order), 1.0) + time.monotonic() - begin
-        storage.write_signed(path, plan)
+        storage.write_sealed(path, plan)
     n, share = plan["cases"], plan["share"]
     notes = []
     if n < len(order) or share < 1:
@@ -180,7 +255,7 @@ def _plan(path: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        return storage.read_signed(path)
+        return storage.read_sealed(path)
     except CacheError as error:
         log.warning("%s The pilot is run again.", error)
         return None
@@ -207,12 +282,10 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
     """(metric -> encoder -> Scores, oriented up; encoder -> seconds of extraction and scoring)."""
     from tebench.features import cache, joined
     from tebench.features.grid import extract_all
-    from tebench.runtime.workers import each
-    from tebench.scoring.jackknife import score_kept
 
-    with _bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as bar:
+    with bar(f"{prefix}drawing voxels", "case", setting.progress, len(task.cases)) as shown:
         sample = joined.load_or_draw(
-            task, recipe, setting.seeds, setting.cache / "samples", on_case=lambda _: bar.update()
+            task, recipe, setting.seeds, setting.cache / "samples", on_case=lambda _: shown.update()
         )
     folders = extract_all(
         [(task, name, sample) for name in encoders], cache=setting.cache / "features", workers=setting.workers,
@@ -220,19 +293,20 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
         interpolation=setting.interpolation,
     )  # fmt: skip
     everything = with_parts(setting.requests, setting.preset)
-    spelled = [request.spelled for request in everything]
-    jobs = [(folder, task.name, spelled, setting.cache / "rank", setting.plugins) for folder in folders]
-    kept = "what it kept is used again."
-    found = each(score_kept, jobs, setting.workers, f"{prefix}scoring", progress=setting.progress, kept=kept)
-    records = dict(zip(encoders, found, strict=True))
+    pairs = {(task.name, name): folder for name, folder in zip(encoders, folders, strict=True)}
+    scored = score_all(
+        everything, pairs, folder_of(setting.cache), workers=setting.workers, plugins=setting.plugins,
+        progress=setting.progress, retry=True, resampled=True, description=f"{prefix}scoring",
+    )  # fmt: skip
+    records = {name: scored[task.name, name] for name in encoders}
     found = _oriented(records, everything, encoders, task.n_foreground, setting)
     times = {}
     for name, folder in zip(encoders, folders, strict=True):
         manifest = cache.manifest(folder)
-        scoring = sum(record["seconds"] for record in records[name])
         times[name] = {
-            "extraction": manifest["seconds"], "forward": manifest["forward_seconds"], "scoring": scoring,
-            "peak_mb": manifest["peak_memory_mb"],
+            "extraction": manifest["seconds"], "forward": manifest["forward_seconds"],
+            "scoring": sum(score.seconds for score in records[name]), "peak_mb": manifest["peak_memory_mb"],
+            "folder": folder,
         }  # fmt: skip
     return found, times
 
@@ -242,11 +316,10 @@ def _oriented(records: dict, requests: list[Request], encoders: list[str], n_for
 
     raw: dict[str, dict] = {}
     for name in encoders:
-        for record in records[name]:
-            arrays = [None if record[key] is None else np.array(record[key]) for key in ("scores", "left_out")]
-            raw.setdefault(record["metric"], {})[name] = Scores(
-                *arrays, record["status"], record["reason"], record["seconds"]
-            )
+        for score in records[name]:
+            arrays = [score.resamples.get(key) for key in ("draws", "left_out")]
+            arrays = [None if array is None else np.array(array) for array in arrays]
+            raw.setdefault(score.metric, {})[name] = Scores(*arrays, score.status, score.reason, score.seconds)
     for request in requests:
         if request.metric.reads == "parts":
             raw[request.metric.name] = _fused(request, raw, encoders, n_foreground, setting.preset)
@@ -292,29 +365,23 @@ def _fused(request: Request, raw: dict, encoders: list[str], n_foreground: int, 
         n_draws = min(array.shape[0] for of_part in arrays.values() for array in of_part)
         tables = {a: np.array([array[:n_draws].ravel() for array in of_part]) for a, of_part in arrays.items()}
         columns = next(iter(tables.values())).shape[1]
-        call = request.metric.function
-        each = [{argument: table[:, i] for argument, table in tables.items()} for i in range(columns)]
-        return np.array([call(part, n_foreground, **request.parameters) for part in each]).T
+        found = []
+        for i in range(columns):
+            column = {name: {a: float(table[k, i]) for a, table in tables.items()} for k, name in enumerate(present)}
+            found.append(fuse(request.metric, request.parameters, column, n_foreground))
+            if broken := [outcome for outcome in found[-1].values() if outcome.status != "ok"]:
+                raise NotApplicable(broken[0].reason)
+        return np.array([[outcome.score for outcome in one.values()] for one in found]).T
 
     try:
         values = over(lambda item: item.values)
         complete = all(of_part[name].left_out is not None for of_part in parts.values() for name in present)
         left = over(lambda item: item.left_out) if complete else None
         n_groups = next(iter(parts.values()))[present[0]].left_out.shape[1] if complete else 0
-    except (InputError, NotApplicable) as error:
+    except NotApplicable as error:
         return {**fused, **{n: Scores(None, None, "not_applicable", str(error), seconds[n]) for n in present}}
     note = f"fused without {', '.join(reasons)}" if reasons else ""
     for index, name in enumerate(present):
         left_out = None if left is None else left[index].reshape(-1, n_groups)
         fused[name] = Scores(values[index], left_out, "ok", note, seconds[name])
     return fused
-
-
-def _bar(description: str, unit: str, show: bool, total: int | None = None):
-    import sys
-
-    from tqdm import tqdm
-
-    # In a log file a line every 30 s instead of ten a second.
-    interval = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(desc=description, unit=unit, total=total, disable=not show, leave=False, mininterval=interval)

@@ -1,26 +1,21 @@
-"""job=score: the main job. Features -> cells -> pool -> correlation with ground truth -> table and figures."""
+"""job=score: the main job. Features -> scores -> pool -> correlation with ground truth -> table and figures."""
 
 from __future__ import annotations
 
-import logging
-
 from tebench.base import storage
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark import ground_truth
+from tebench.benchmark.scores import direct_scores, refuse_failed, score_world
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, resolve
-from tebench.cli.jobs.extract import feature_folders
 from tebench.cli.options import requested_metrics
 from tebench.metrics import presets
 from tebench.metrics.registry import get
-from tebench.scoring.grid import score_all
-from tebench.scoring.pool import elsewhere, fuse, with_parts
-from tebench.scoring.score import FIELDS, Request
-
-log = logging.getLogger(__name__)
+from tebench.scoring.request import Request
+from tebench.scoring.score import folder_of, frame
 
 
 def run(config: dict) -> None:
     """Check everything that can be checked before computing, then score, correlate and write."""
-    from tebench.evaluation import groundtruth
     from tebench.evaluation.pools import Pool
 
     if config["job"].get("scores"):
@@ -28,25 +23,20 @@ def run(config: dict) -> None:
         return
     world, requests, preset = resolve(config), requests_of(config), presets.read(config)
     if not config["job"].get("tables", True):
-        print(_cells_only(world, requests, config["plugins"], preset))
+        print(_scores_only(world, requests, config["plugins"], preset))
         return
     pool = Pool(world.pool, world.encoders)
-    protocol, source = protocol_name(config), ground_truth_file(config)
-    truth = groundtruth.read(source, protocol=protocol)
-    groundtruth.require(truth, world.encoders, world.tasks)
-    truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
-
-    scores = score_world(world, requests, truth, config["plugins"], preset)
+    truth = ground_truth.of_world(world, ground_truth_file(config), protocol_name(config))
+    scores = frame(score_world(world, requests, truth, config["plugins"], preset))
     print(write_tables(config, world, requests, scores, truth, pool))
     if by_pool := _by_pool(world, scores, truth, pool):
         print(f"\n{by_pool}")
 
 
 def _by_pool(world: World, scores, truth, pool) -> str:
-    from tebench.cli.jobs.leaderboard import as_rows
-    from tebench.publication import pools_table
+    from tebench.publication import leaderboard_rows, pools_table
 
-    return pools_table.write(world.output, as_rows(scores, pool), truth, pool, seed=world.seed)
+    return pools_table.write(world.output, leaderboard_rows.from_scores(scores), truth, pool, seed=world.seed)
 
 
 def write_tables(config: dict, world: World, requests: list[Request], scores, truth, pool) -> str:
@@ -62,22 +52,10 @@ def write_tables(config: dict, world: World, requests: list[Request], scores, tr
     )  # fmt: skip
 
 
-def _cells_only(world: World, requests: list[Request], plugins, preset: dict) -> str:
-    """Compute the cells without tables and without ground truth; what failed is named, and exits with 1."""
-    found = _cells_of(world, with_parts(requests, preset), plugins)
-    cells = [cell for made in found.values() for cell in made]
-    failed = [cell for cell in cells if cell["status"] == "failed"]
-    if failed:
-        names = "\n".join(f"  {c['metric']} on {c['task']} / {c['encoder']}: {c['reason']}" for c in failed)
-        raise InputError(f"{len(failed)} of {len(cells)} cells failed (retry=true tries them again):\n{names}")
-    return f"{len(cells)} cells of {len(found)} (task, encoder) pairs lie in {world.cache / 'cells'}"
-
-
-def _cells_of(world: World, everything: list[Request], plugins) -> dict[tuple[str, str], list[dict]]:
-    return score_all(
-        everything, feature_folders(world), world.cache / "cells", workers=world.workers, plugins=plugins,
-        progress=world.progress, retry=world.retry,
-    )  # fmt: skip
+def _scores_only(world: World, requests: list[Request], plugins, preset: dict) -> str:
+    """Compute the scores without tables and without ground truth; what failed is named, and exits with 1."""
+    found = direct_scores(world, requests, plugins, preset)
+    return f"{len(refuse_failed(found))} scores of {len(found)} (task, encoder) pairs are in {folder_of(world.cache)}"
 
 
 def from_table(config: dict) -> str:
@@ -94,22 +72,22 @@ def from_table(config: dict) -> str:
     if direction not in ("up", "down"):
         raise InputError(f"job.direction must be up or down, got {direction!r}.")
     truth = groundtruth.read(ground_truth_file(config), protocol=protocol_name(config))
-    frame = imported.read(given, set(truth["encoder"]), set(truth["task"]))
+    table = imported.read(given, set(truth["encoder"]), set(truth["task"]))
     for kind in ("encoders", "tasks"):
         wanted, column = config[kind], kind[:-1]
         if wanted and wanted != ["all"]:
             for name in wanted:
-                if name not in set(frame[column]):
-                    raise unknown_name(f"{column} of {given}", name, set(frame[column]))
-            frame = frame[frame[column].isin(wanted)].reset_index(drop=True)
+                if name not in set(table[column]):
+                    raise unknown_name(f"{column} of {given}", name, set(table[column]))
+            table = table[table[column].isin(wanted)].reset_index(drop=True)
     # The order carries no meaning for the ranking; a fixed one makes equal tables equal files.
-    encoders = tuple(sorted(set(frame["encoder"])))
+    encoders = tuple(sorted(set(table["encoder"])))
     pool = Pool(f"{Path(given).name}: {len(encoders)} encoders", encoders)
-    truth = truth[truth["task"].isin(set(frame["task"])) & truth["encoder"].isin(encoders)].reset_index(drop=True)
+    truth = ground_truth.narrowed(truth, set(table["task"]), encoders)
     output = storage.make_folder(Path(config["output"]))
     storage.write_json(output / "config.json", config)
     return report.write(
-        output, imported.as_scores(frame, str(given)), truth, dict.fromkeys(frame["metric"], direction), pool,
+        output, imported.as_scores(table, str(given)), truth, dict.fromkeys(table["metric"], direction), pool,
         seed=config["seed"], titles={}, heading=f"{benchmark['name']}: scores of {given}; protocol "
         f"{protocol_name(config)}",
     )  # fmt: skip
@@ -124,35 +102,3 @@ def requests_of(config: dict) -> list[Request]:
         raise InputError(f"job.beside must be a list of metrics such as [random,n_parameters], got {beside!r}.")
     beside = [(get(name), {}) for name in beside if name not in names]
     return [Request.make(metric, given, config["stages"], config["seed"]) for metric, given in (*chosen, *beside)]
-
-
-def score_world(world: World, requests: list[Request], truth, plugins=(), preset: dict | None = None):
-    """Long-form scores of all requested metrics over the world's tasks and encoders, one row a cell."""
-    everything = with_parts(requests, preset)
-    return scores_frame(world, requests, _cells_of(world, everything, plugins), truth, preset)
-
-
-def scores_frame(world: World, requests: list[Request], found: dict, truth, preset: dict | None = None):
-    """The same from cells at hand. found: (task, encoder) -> cells of everything that is not defined over a pool."""
-    import pandas as pd
-
-    from tebench.evaluation.pools import Pool
-    from tebench.tasks import catalogue as tasks
-
-    everything, rows = with_parts(requests, preset), []
-    for name in world.tasks:
-        cells = [cell for encoder in world.encoders for cell in found[name, encoder]]
-        for request in everything:
-            if request.metric.reads == "parts":
-                cells += fuse(request, cells, list(world.encoders), tasks.load(name).n_foreground, preset)
-            elif request.metric.reads == "elsewhere":
-                cells += elsewhere(request, cells, list(world.encoders), truth)
-        rows += [cell for cell in cells if any(request.matches(cell) for request in requests)]
-    for cell in rows:
-        # Fewer than three encoders are no pool: job=collect lists their scores, nothing ranks them.
-        ranked = get(cell["metric"]).pool_dependent and len(world.encoders) > 2
-        cell["pool"] = Pool(world.pool, world.encoders).id if ranked else ""
-        if cell["status"] == "failed":
-            log.warning("%s failed on %s / %s: %s", cell["metric"], cell["task"], cell["encoder"], cell["reason"])
-    # Cells come computed or from disk, where keys are sorted: one order of columns for both.
-    return pd.DataFrame(rows, columns=[*FIELDS, "pool"])

@@ -15,8 +15,7 @@ from tebench.benchmark.grid_state import COLUMNS, PARTS, STATES, State
 from tebench.benchmark.spec import World, resolve
 from tebench.cli.jobs.score import requests_of
 from tebench.metrics import presets
-from tebench.scoring.grid import direct
-from tebench.scoring.pool import with_parts
+from tebench.scoring.request import direct, with_parts
 
 
 def run(config: dict) -> None:

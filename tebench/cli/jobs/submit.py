@@ -11,21 +11,22 @@ import numpy as np
 
 from tebench.base import storage
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark import ground_truth
+from tebench.benchmark.extraction import feature_folders
+from tebench.benchmark.scores import score_world
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name, published, resolve
-from tebench.cli.jobs.extract import feature_folders
 from tebench.cli.options import requested_metrics
 from tebench.metrics import presets, registry
-from tebench.publication import submission
-from tebench.scoring.pool import fuse, with_parts
-from tebench.scoring.score import Request, compute, versions
+from tebench.publication import leaderboard_rows, submission
+from tebench.scoring.compute import compute
+from tebench.scoring.pool import pooled
+from tebench.scoring.request import Request, direct, with_parts
+from tebench.scoring.score import frame, versions
 from tebench.scoring.view import FeatureView
 
 
 def run(config: dict) -> None:
     """Score, control, claim, write; print where."""
-    from tebench.cli.jobs.leaderboard import as_rows
-    from tebench.cli.jobs.score import score_world
-    from tebench.evaluation import groundtruth
     from tebench.evaluation.pools import Pool
     from tebench.publication.validation import claims
 
@@ -42,12 +43,10 @@ def run(config: dict) -> None:
             raise unknown_name("metric", name, known)
     world = resolve(config)
     request = Request.make(metric, parameters, None, world.seed)
-    truth = groundtruth.read(ground_truth_file(config), protocol=protocol_name(config))
-    groundtruth.require(truth, world.encoders, world.tasks)
-    truth = truth[truth["task"].isin(world.tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True)
+    truth = ground_truth.of_world(world, ground_truth_file(config), protocol_name(config))
     pool = Pool(world.pool, world.encoders)
     requests = [request, *(Request.make(known[name], {}, None, world.seed) for name in beside)]
-    rows = as_rows(score_world(world, requests, truth, config["plugins"]), pool)
+    rows = leaderboard_rows.from_scores(frame(score_world(world, requests, truth, config["plugins"])))
     facts = {
         "format": submission.FORMAT, "benchmark": world.name, "protocol": protocol_name(config), "metric": metric.name,
         "source_sha256": storage.sha256_file(Path(metric.source)), "beside": beside, "environment": environment(),
@@ -74,15 +73,15 @@ def control(world: World, request: Request) -> dict[str, dict[str, float | None]
     folders, needed = feature_folders(world), with_parts([request])
     found = {}
     for task in world.tasks:
-        cells = []
+        scores = []
         for encoder in world.encoders:
             features = permuted(cache.read(folders[task, encoder], verify=False), world.seed)
             view = FeatureView(lambda features=features: features, task)
             header = cache.header(folders[task, encoder])
-            cells += [compute(one, task, encoder, header, view) for one in needed if one.metric.reads != "parts"]
+            scores += [compute(one, task, encoder, header, view) for one in direct(needed)]
         if request.metric.reads == "parts":
-            cells = fuse(request, cells, list(world.encoders), catalogue.load(task).n_foreground)
-        found[task] = {cell["encoder"]: cell["score"] for cell in cells if request.matches(cell)}
+            scores = pooled(request, scores, list(world.encoders), catalogue.load(task).n_foreground)
+        found[task] = {score.encoder: score.score for score in scores if request.matches(score)}
     return found
 
 

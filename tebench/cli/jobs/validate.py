@@ -71,11 +71,12 @@ def again(config: dict, path: Path) -> tuple[list[str], list[str]]:
 
 def _score(config: dict, metric, row) -> float:
     """The metric on one task and encoder, from the feature cache, which is filled where it lacks them."""
-    from tebench.cli.jobs.extract import read_pairs
+    from tebench.benchmark.extraction import read_pairs
     from tebench.features import cache
     from tebench.features.sample_store import load_or_draw
     from tebench.features.sampling import Recipe
-    from tebench.scoring.score import Request, compute
+    from tebench.scoring.compute import compute
+    from tebench.scoring.request import Request
     from tebench.scoring.view import FeatureView
     from tebench.tasks import catalogue
 
@@ -85,8 +86,8 @@ def _score(config: dict, metric, row) -> float:
     features = cache.read(folder)
     view = FeatureView(lambda: features, row.task)
     request = Request.make(metric, row.parameters, None, world.seed)
-    cell = compute(request, row.task, row.encoder, cache.header(folder), view)
-    return float("nan") if cell["score"] is None else cell["score"]
+    score = compute(request, row.task, row.encoder, cache.header(folder), view).score
+    return float("nan") if score is None else score
 
 
 def report(path: Path, found: validation.Verdict) -> list[str]:

@@ -9,7 +9,7 @@ from tebench.reporting.summary import ALPHA, number, span
 from tebench.research.findings import numbers, words
 from tebench.research.findings.numbers import OURS, RELEASED, RIVALS, TOPOLOGY
 
-STATIC = ("random", "n_parameters", "mean_rank_elsewhere")
+STATIC = ("random", "n_parameters", "n_parameters_gated", "pretraining_dose", "mean_rank_elsewhere")
 
 
 def overall(board, result) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from tebench.base.errors import InputError, NotApplicable
 from tebench.metrics.evaluate_one import select_stages
 from tebench.metrics.registry import Metric, load
-from tebench.scoring import pool as pools
-from tebench.scoring.grid import score_all
-from tebench.scoring.score import Request
+from tebench.scoring.engine import score_all
+from tebench.scoring.pool import pooled
+from tebench.scoring.request import Request, direct, with_parts
+from tebench.scoring.score import Score
 
 OWN = "own"
 READS_FEATURES = ("matrix", "moments", "cases", "patches")
@@ -45,7 +47,7 @@ def check(policies) -> list[str]:
 
 
 def score(
-    folders: dict[tuple[str, str], Path], metrics: list[Metric], policies, cells: Path, *, seed: int = 0,
+    folders: dict[tuple[str, str], Path], metrics: list[Metric], policies, kept: Path, *, seed: int = 0,
     preset: dict | None = None, workers: int = 1, plugins=(), progress: bool = True, n_foreground=None,
 ):  # fmt: skip
     """Long-form scores, one row per (policy, metric, task, encoder).
@@ -63,12 +65,12 @@ def score(
 
     def requests(policy, chosen=metrics):
         stages = None if policy == OWN else policy
-        return pools.with_parts([Request.make(m, given.get(m.name, {}), stages, seed) for m in chosen], preset)
+        return with_parts([Request.make(m, given.get(m.name, {}), stages, seed) for m in chosen], preset)
 
-    everywhere = score_all(requests("all"), folders, cells, **options)
-    incomplete = {cell["metric"] for found in everywhere.values() for cell in found if cell["status"] != "ok"}
+    everywhere = score_all(requests("all"), folders, kept, **options)
+    incomplete = {score.metric for found in everywhere.values() for score in found if not score.ok}
     again = [r for policy in policies for r in requests(policy) if r.metric.name in incomplete]
-    direct = score_all(again, folders, cells, **options) if again else {}
+    apart = score_all(again, folders, kept, **options) if again else {}
     stages = {pair: _stage_names(folder) for pair, folder in folders.items()}
 
     rows = []
@@ -78,33 +80,30 @@ def score(
             encoders = [encoder for other, encoder in folders if other == task]
             found = []
             for pair in ((task, encoder) for encoder in encoders):
-                for request in wanted:
-                    if request.metric.reads == "parts":
-                        continue
+                for request in direct(wanted):
                     if request.metric.name in incomplete:
-                        found.append(next(cell for cell in direct[pair] if request.matches(cell)))
+                        found.append(next(score for score in apart[pair] if request.matches(score)))
                     else:
                         found.append(_under(request, everywhere[pair], stages[pair]))
             for request in wanted:
-                if request.metric.reads == "parts":
+                if request.pool_level:
                     n = n_foreground[task] if n_foreground else _n_foreground(task)
-                    found += pools.fuse(request, found, encoders, n, preset)
-            rows += [{"policy": policy, **cell} for cell in found if cell["metric"] in given]
+                    found += pooled(request, found, encoders, n, preset=preset)
+            rows += [{"policy": policy, **score.row()} for score in found if score.metric in given]
     return pd.DataFrame(rows)
 
 
-def _under(request: Request, cells: list[dict], stages: list[str]) -> dict:
-    """The cell that a policy would give, from the cell over all stages."""
-    cell = next(c for c in cells if c["metric"] == request.metric.name and c["parameters"] == request.parameters)
+def _under(request: Request, scores: list[Score], stages: list[str]) -> Score:
+    """The Score that a policy would give, from the one over all stages."""
+    score = next(s for s in scores if s.metric == request.metric.name and s.parameters == request.parameters)
     try:
-        values = {stage: cell["components"][stage] for stage in select_stages(request.policy, stages)}
+        values = {stage: score.components[stage] for stage in select_stages(request.policy, stages)}
     except (InputError, NotApplicable) as error:
-        return {**cell, "stages": request.policy, "status": "not_applicable", "reason": str(error), "score": None}
-    share = len(values) / len(cell["components"])
-    return {
-        **cell, "stages": request.policy, "score": float(np.mean(list(values.values()))), "components": values,
-        "seconds": cell["seconds"] * share,
-    }  # fmt: skip
+        return replace(score, stages=request.policy, status="not_applicable", reason=str(error), score=None)
+    return replace(
+        score, stages=request.policy, score=float(np.mean(list(values.values()))), components=values,
+        seconds=score.seconds * len(values) / len(score.components),
+    )  # fmt: skip
 
 
 def _stage_names(folder: Path) -> list[str]:

@@ -12,8 +12,9 @@ from tebench.base.errors import CacheError, InputError, NotApplicable
 from tebench.features.sample import Role
 from tebench.features.sampling import Recipe
 from tebench.research.studies.draws import Draws, scaled
-from tebench.scoring.pool import part_requests, with_parts
-from tebench.scoring.score import Request, metric_hash
+from tebench.scoring.identity import metric_hash
+from tebench.scoring.pool import fuse
+from tebench.scoring.request import Request, part_requests, with_parts
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +108,10 @@ def fusions(frame, request: Request, folders: dict, preset: dict | None = None) 
         of_task = frame[(frame["task"] == task) & frame["metric"].isin(list(parts.values()))]
         table = of_task.pivot(index=["size", "draw"], columns=["metric", "encoder"], values="score")
         for (size, draw), values in table.iterrows():
-            scores = {a: values[name].reindex(encoders).to_numpy(np.float64) for a, name in parts.items()}
-            known = all(np.isfinite(s).all() for s in scores.values())
-            n = tasks.load(task).n_foreground
-            fused = request.metric.function(scores, n, **request.parameters) if known else [None] * len(encoders)
-            reason = "" if known else "a part has no value for every encoder"
-            for encoder, value in zip(encoders, fused, strict=True):
-                rows.append((task, request.metric.name, encoder, size, int(draw), value, reason))
+            scores = {e: {a: float(values[name][e]) for a, name in parts.items()} for e in encoders}
+            fused = fuse(request.metric, request.parameters, scores, tasks.load(task).n_foreground)
+            for encoder, found in fused.items():
+                rows.append((task, request.metric.name, encoder, size, int(draw), found.score, found.reason))
     return rows
 
 
@@ -127,18 +125,18 @@ def _pair(job) -> tuple[list, dict]:
     requests = [Request.read(plain) for plain in spelled]
     made_from = [
         cache.header(folder)["feature_hash"], spelled, recipe.__dict__, sizes, n_draws, seed,
-        [metric_hash(r.metric.source) for r in requests],
+        [metric_hash(r.metric) for r in requests],
         VERSION,
     ]  # fmt: skip
     path = Path(kept) / f"voxels-{storage.hash_json(made_from)[:16]}.json"
     if path.exists():
         try:
-            found = storage.read_signed(path)
+            found = storage.read_sealed(path)
             return found["rows"], found["distinct"]
         except CacheError as error:
             log.warning("%s It is computed again.", error)
     rows, distinct = score_pair(folder, task, requests, recipe, sizes, n_draws, seed)
-    storage.write_signed(path, {"rows": rows, "distinct": distinct})
+    storage.write_sealed(path, {"rows": rows, "distinct": distinct})
     return rows, distinct
 
 

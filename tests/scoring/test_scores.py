@@ -1,6 +1,4 @@
-"""Cells and pool-level scores on a small feature set made by hand."""
-
-from pathlib import Path
+"""Scores and pool-level scores on a small feature set made by hand."""
 
 import numpy as np
 import pandas as pd
@@ -10,9 +8,12 @@ import tebench
 from tebench.base.errors import NotApplicable
 from tebench.features.sample import FeatureSet, Role, Sample
 from tebench.metrics.registry import get
-from tebench.scoring import pool
-from tebench.scoring import score as cells
-from tebench.scoring.score import Request
+from tebench.scoring import request as requests
+from tebench.scoring.compute import compute
+from tebench.scoring.pool import pooled
+from tebench.scoring.request import Request
+from tebench.scoring.score import Score
+from tebench.scoring.score_file import path_of
 from tebench.scoring.view import FeatureView
 
 HEADER = {"feature_hash": "f" * 64, "label_hash": "l" * 64, "facts": {"name": "one", "n_parameters": 7}}
@@ -84,14 +85,14 @@ def test_a_failure_is_reported_and_never_kept(scratch_registry, facts):
         raise ZeroDivisionError("of its own")
 
     tebench.metric(name="broken", **facts)(broken)
-    cell = cells.compute(request("broken"), "task", "one", HEADER, FeatureView(feature_set, "task"))
-    assert cell["status"] == "failed" and "ZeroDivisionError: of its own" in cell["reason"]
-    assert cell["score"] is None
+    found = compute(request("broken"), "task", "one", HEADER, FeatureView(feature_set, "task"))
+    assert found.status == "failed" and "ZeroDivisionError: of its own" in found.reason
+    assert found.score is None
 
 
-def test_cell_files_are_addressed_by_what_made_them(tmp_path):
+def test_score_files_are_addressed_by_what_made_them(tmp_path):
     def path(r, **header):
-        return cells.cell_path(tmp_path, r, "task", "one", {**HEADER, **header})
+        return path_of(tmp_path, r, "task", "one", {**HEADER, **header})
 
     base = path(request("gbc"))
     assert base == path(request("gbc", covariance="spherical"))
@@ -104,15 +105,6 @@ def test_cell_files_are_addressed_by_what_made_them(tmp_path):
     assert len({base, *others}) == 5
 
 
-def test_a_cell_belongs_to_all_code_that_its_metric_builds_on():
-    """NLEEP ends in LEEP's likelihood, GRTD stands on trees and quantiles: a change there must not leave old cells."""
-    names = {name: {file.name for file in cells._built_on(Path(get(name).source))} for name in ("nleep", "grtd", "ped")}
-    assert names["nleep"] == {"nleep.py", "leep.py"}
-    assert names["grtd"] == {"grtd.py", "labelled_tree.py", "distances.py", "shared.py"}
-    assert {"ped.py", "sfda.py", "discriminant.py", "logme.py", "nleep.py", "leep.py"} <= names["ped"]
-    assert len({cells.metric_hash(get(name).source) for name in names}) == 3
-
-
 def test_the_runs_seed_reaches_metrics_unless_one_is_given():
     assert request("random", seed=5).parameters == {"seed": 5}
     assert request("random", seed=5).seed == 5
@@ -120,41 +112,41 @@ def test_the_runs_seed_reaches_metrics_unless_one_is_given():
     assert given.parameters == {"seed": 0}, "a seed that is given stays, though it equals the default"
 
 
-def part_cells(scores):
-    """Cells of grtd and lbtc for encoders a, b, c."""
+def part_scores(scores):
+    """Scores of grtd and lbtc for encoders a, b, c."""
     made = []
     for name in ("grtd", "lbtc"):
         r = request(name)
         for encoder, score in zip("abc", scores[name], strict=True):
             ok = score is not None
             made.append(
-                {
-                    "task": "task", "encoder": encoder, "metric": name, "parameters": r.parameters, "seed": 0,
-                    "stages": r.policy, "status": "ok" if ok else "not_applicable", "reason": "" if ok else "why not",
-                    "score": score, "seconds": 1.0, "peak_mb": 2.0, "feature_hash": "f", "label_hash": "l",
-                    "metric_hash": "m", "components": {}, "versions": {},
-                }
+                Score(
+                    task="task", encoder=encoder, metric=name, parameters=r.parameters, stages=r.policy, seed=0,
+                    status="ok" if ok else "not_applicable", reason="" if ok else "why not", score=score,
+                    components={}, seconds=1.0, peak_mb=2.0, feature_hash="f", label_hash="l", metric_hash="m",
+                    versions={},
+                )
             )  # fmt: skip
     return made
 
 
 def test_fusion_over_the_pool_and_without_an_encoder():
-    made = part_cells({"grtd": [-4.0, -2.0, -3.0], "lbtc": [0.2, 0.4, 0.6]})
-    rows = {row["encoder"]: row for row in pool.fuse(request("grtd_lbtc"), made, ["a", "b", "c"], 1)}
-    assert [rows[e]["score"] for e in "abc"] == pytest.approx([0.0, 0.5, 1.0])  # alpha = 0 for one class
-    assert rows["a"]["components"] == {"grtd": -4.0, "lbtc": 0.2} and rows["a"]["seconds"] >= 2.0
-    narrower = pool.fuse(request("grtd_lbtc"), made, ["a", "b"], 1)
-    assert [row["score"] for row in narrower] == pytest.approx([0.0, 1.0])
-    made = part_cells({"grtd": [-4.0, None, -3.0], "lbtc": [0.2, 0.4, 0.6]})
-    rows = {row["encoder"]: row for row in pool.fuse(request("grtd_lbtc"), made, ["a", "b", "c"], 1)}
-    assert rows["b"]["status"] == "not_applicable" and "why not" in rows["b"]["reason"]
-    assert rows["a"]["reason"] == "pool without b" and rows["c"]["score"] == pytest.approx(1.0)
+    made = part_scores({"grtd": [-4.0, -2.0, -3.0], "lbtc": [0.2, 0.4, 0.6]})
+    rows = {row.encoder: row for row in pooled(request("grtd_lbtc"), made, ["a", "b", "c"], 1)}
+    assert [rows[e].score for e in "abc"] == pytest.approx([0.0, 0.5, 1.0])  # alpha = 0 for one class
+    assert rows["a"].components == {"grtd": -4.0, "lbtc": 0.2} and rows["a"].seconds >= 2.0
+    narrower = pooled(request("grtd_lbtc"), made, ["a", "b"], 1)
+    assert [row.score for row in narrower] == pytest.approx([0.0, 1.0])
+    made = part_scores({"grtd": [-4.0, None, -3.0], "lbtc": [0.2, 0.4, 0.6]})
+    rows = {row.encoder: row for row in pooled(request("grtd_lbtc"), made, ["a", "b", "c"], 1)}
+    assert rows["b"].status == "not_applicable" and "why not" in rows["b"].reason
+    assert rows["a"].reason == "pool without b" and rows["c"].score == pytest.approx(1.0)
 
 
 def test_parameters_of_a_fusion_reach_its_parts():
-    parts = pool.part_requests(request("grtd_lbtc", patch="feature"))
+    parts = requests.part_requests(request("grtd_lbtc", patch="feature"))
     assert parts["lbtc"].parameters["patch"] == "feature"
-    wanted = pool.with_parts([request("grtd_lbtc"), request("lbtc")])
+    wanted = requests.with_parts([request("grtd_lbtc"), request("lbtc")])
     assert [r.metric.name for r in wanted] == ["grtd", "lbtc", "grtd_lbtc"]
 
 
@@ -164,9 +156,9 @@ def test_elsewhere_leaves_the_task_itself_out():
         + [("other", e, 0, v) for e, v in zip("abc", [0.1, 0.2, 0.3], strict=True)],
         columns=["task", "encoder", "seed", "value"],
     )
-    made = part_cells({"grtd": [0.0, 0.0, 0.0], "lbtc": [0.0, 0.0, 0.0]})
-    rows = pool.elsewhere(request("mean_rank_elsewhere"), made, ["a", "b", "c"], truth)
-    scores = [row["score"] for row in rows]
+    made = part_scores({"grtd": [0.0, 0.0, 0.0], "lbtc": [0.0, 0.0, 0.0]})
+    rows = pooled(request("mean_rank_elsewhere"), made, ["a", "b", "c"], 1, truth)
+    scores = [row.score for row in rows]
     assert scores == sorted(scores) and len(set(scores)) == 3  # the order of the other task, not of its own
-    alone = pool.elsewhere(request("mean_rank_elsewhere"), made, ["a", "b", "c"], truth[truth["task"] == "task"])
-    assert {row["status"] for row in alone} == {"not_applicable"}
+    alone = pooled(request("mean_rank_elsewhere"), made, ["a", "b", "c"], 1, truth[truth["task"] == "task"])
+    assert {row.status for row in alone} == {"not_applicable"}

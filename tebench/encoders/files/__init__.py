@@ -1,0 +1,1 @@
+"""Weight files as data: nothing that a file names is ever imported or called."""

@@ -1,0 +1,1 @@
+"""One reader a family of checkpoints; `families` is the table of them."""

@@ -1,0 +1,72 @@
+"""The engine behind job=score and job=rank: every metric on every (task, encoder) of a grid.
+
+What is on disk is read; the rest is computed in worker processes, one (task, encoder) each, so that features load and
+moments form once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tebench.metrics.registry import load_plugins
+from tebench.runtime.workers import each
+from tebench.scoring import jackknife, score_file
+from tebench.scoring.compute import compute
+from tebench.scoring.request import Request, direct
+from tebench.scoring.score import Score
+from tebench.scoring.view import FeatureView
+
+
+def score_all(
+    requests: list[Request], folders: dict[tuple[str, str], Path], kept: Path, *, workers: int = 1, plugins=(),
+    progress: bool = True, retry: bool = True, resampled: bool = False, description: str = "scoring",
+) -> dict[tuple[str, str], list[Score]]:  # fmt: skip
+    """Scores of every requested metric for every (task, encoder) feature folder.
+
+    Metrics that are defined over a pool are left to `tebench.scoring.pool`.
+    kept: folder of score files.   retry: compute again what has a recorded failure, see `tebench.base.failures`.
+    resampled: also for every sampling draw and without each group of cases, see `tebench.scoring.jackknife`.
+    """
+    from tebench.features import cache
+
+    headers = {pair: cache.header(folder) for pair, folder in folders.items()}
+    known = {pair: _on_disk(requests, *pair, headers[pair], kept, retry, resampled) for pair in folders}
+    spelled = [request.spelled for request in requests]
+    missing = [pair for pair, found in known.items() if any(score is None for score in found)]
+    jobs = [(pair, folders[pair], headers[pair], kept, spelled, tuple(plugins), retry, resampled) for pair in missing]
+    done = dict(each(_score_pair, jobs, workers, description, progress=progress, kept="finished scores are kept."))
+    return {pair: done.get(pair) or known[pair] for pair in folders}
+
+
+def _score_pair(job) -> tuple[tuple[str, str], list[Score]]:
+    """All scores of one (task, encoder), computed where missing and written at once."""
+    from tebench.features import cache
+
+    (task, encoder), folder, header, kept, spelled, plugins, retry, resampled = job
+    load_plugins(plugins)
+    requests = direct([Request.read(plain) for plain in spelled])
+    found = _on_disk(requests, task, encoder, header, kept, retry, resampled)
+    absent = [place for place, score in enumerate(found) if score is None]
+    paths = _paths(requests, task, encoder, header, kept, resampled)
+    if resampled:
+        new = jackknife.scores(folder, task, encoder, header, [requests[place] for place in absent])
+        for place, score in zip(absent, new, strict=True):
+            score_file.write(paths[place], score)
+            found[place] = score
+        return (task, encoder), found
+    view = FeatureView(lambda: cache.read(folder, verify=False), task, kept=kept / task / encoder)
+    for place in absent:
+        found[place] = compute(requests[place], task, encoder, header, view)
+        score_file.write(paths[place], found[place])
+    return (task, encoder), found
+
+
+def _paths(requests, task, encoder, header, kept, resampled) -> list[Path]:
+    return [
+        score_file.path_of(kept, request, task, encoder, header, resampled=resampled) for request in direct(requests)
+    ]
+
+
+def _on_disk(requests, task, encoder, header, kept, retry, resampled) -> list[Score | None]:
+    paths = _paths(requests, task, encoder, header, kept, resampled)
+    return [score_file.read(path) or score_file.read_failed(path, retry) for path in paths]

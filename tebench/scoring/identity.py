@@ -1,0 +1,144 @@
+"""What a metric's value depends on, as one hash: not source text, so a comment re-scores nothing.
+
+Three parts make it:
+1. the version that the metric declares (`metric(..., version=2)`);
+2. the syntax trees, without docstrings, comments and positions, of the module that defines the metric and of every
+   module that this one builds on: those of tebench's metrics, those of the same package, those beside it on disk, and
+   any other that is no installed library. It counts how the code reads, not how the import is spelled: `import a.b`,
+   `from a import b`, `from . import b`, inside a function or not;
+3. version numbers of the rooms that every score runs through (`ROOMS`): they change when a value changes, not when
+   code does. Golden values in the tests hold them to that.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import sys
+import sysconfig
+from pathlib import Path
+
+from tebench import features, graphs
+from tebench.base import storage
+from tebench.base.errors import InputError
+from tebench.metrics import moments
+from tebench.metrics.registry import Metric
+
+# Raise when views, pooling over stages or cases, or the fusion over a pool would give other values.
+SCORING_VERSION = 1
+ROOMS = {"graphs": graphs.VERSION, "moments": moments.VERSION, "features": features.VERSION, "scoring": SCORING_VERSION}
+# Modules of tebench that count by syntax; the rest of the package counts by the versions above.
+_FOLLOWED = ("tebench.metrics.topology", "tebench.baselines")
+
+
+def metric_hash(metric: Metric) -> str:
+    """Hash of all code that this metric's values depend on, sha256 in hex digits."""
+    return _hash(metric.name, metric.version, metric.function.__module__, metric.source)
+
+
+@functools.cache
+def _hash(name: str, version: int, module: str, source: str) -> str:
+    trees = sorted(tree_hash(path) for path in built_on(module, Path(source)))
+    return storage.hash_json([name, version, trees, ROOMS])
+
+
+@functools.cache
+def tree_hash(path: Path) -> str:
+    """Hash of the module's syntax tree; equal for files that differ in comments, docstrings and layout only."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(
+            f"{path}: the source of a metric or of a module it imports cannot be read: {error}."
+        ) from error
+    return storage.hash_json(_plain(tree))
+
+
+def _plain(node):
+    """A node as lists, the same on every Python: fields that are empty do not count (newer versions add some)."""
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return [type(node).__name__, repr(node)]
+    body = getattr(node, "body", None)
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        node = type(node)(**{**dict(ast.iter_fields(node)), "body": body[1:]})
+    fields = [[name, _plain(value)] for name, value in sorted(ast.iter_fields(node)) if value not in (None, [])]
+    return [type(node).__name__, fields]
+
+
+def built_on(module: str, source: Path) -> set[Path]:
+    """The files whose syntax counts for a metric defined in `module` (its file: `source`), that file among them."""
+    source = source.resolve()
+    found, left = {}, [(module, source)]
+    while left:
+        name, path = left.pop()
+        if path in found:
+            continue
+        found[path] = name
+        for imported in _imports(name, path):
+            other = _file_of(imported)
+            if other and other not in found and _counts(imported, other, module, source):
+                left.append((imported, other))
+    return set(found)
+
+
+def _imports(module: str, path: Path) -> set[str]:
+    """Every module that the file may import, fully spelled; a name taken from a module may be a module itself."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")
+                kept = parents[: len(parents) - node.level + 1]
+                base = ".".join([*kept, *([base] if base else [])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names if base)]
+        elif _is_import_call(node):
+            names = [node.args[0].value]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            found |= {".".join(parts[:size]) for size in range(1, len(parts) + 1) if name}
+    return found
+
+
+def _is_import_call(node: ast.AST) -> bool:
+    """`importlib.import_module("a.b")` or `__import__("a.b")` with its name spelled out."""
+    if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
+        return False
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return called in ("import_module", "__import__") and isinstance(node.args[0].value, str)
+
+
+def _file_of(module: str) -> Path | None:
+    """The Python file of a module; None for what is no module, or is compiled."""
+    known = sys.modules.get(module)
+    origin = getattr(known, "__file__", None)
+    if known is None:
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, AttributeError, ValueError):
+            return None
+        origin = spec.origin if spec else None
+    return Path(origin).resolve() if origin and origin.endswith(".py") else None
+
+
+def _counts(name: str, path: Path, root: str, source: Path) -> bool:
+    if name == "tebench" or name.startswith("tebench."):
+        return name.startswith(tuple(f"{package}." for package in _FOLLOWED))
+    if name.split(".")[0] == root.split(".")[0] or path.is_relative_to(source.parent):
+        return True
+    return not any(path.is_relative_to(folder) for folder in _libraries())
+
+
+@functools.cache
+def _libraries() -> tuple[Path, ...]:
+    """Folders of the standard library and of installed packages."""
+    paths = sysconfig.get_paths()
+    return tuple(Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
