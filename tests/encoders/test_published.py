@@ -56,7 +56,7 @@ def test_training_taught_something_and_features_did_not_collapse(name):
     for images in loss["after"]:
         assert loss["after"][images] < loss["before"][images]
     found = record["deepest_features_on_held_out_images"]["after"]
-    assert found["effective_rank"] > 3 and found["mean_cosine"] < 0.9
+    assert found["effective_rank"] > 2 and found["mean_cosine"] < 0.9
     x = torch.from_numpy(np.random.default_rng(0).random((1, 1, 64, 64, 64), dtype=np.float32))
     maps = catalogue.build(name)(x)
     assert all(torch.isfinite(found).all() and found.std() > 1e-3 for found in maps)
