@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tebench.cli.options import own_options, prepare
+from tebench.cli.options import prepare
 from tebench.encoders import checkpoints
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -42,7 +42,7 @@ def test_the_example_is_read(example):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_page_are_accepted(command):
-    prepare(own_options(command.split()))
+    prepare(command.split())
 
 
 def test_every_command_is_looked_at():

@@ -205,7 +205,8 @@ def holder(path: Path) -> Holder | None:
     """Who holds the lock of `path`, without taking it; None when there is no lock file."""
     import fcntl
 
-    file, held = Path(f"{path}.lock"), False
+    file = Path(f"{path}.lock")
+    held: bool | None = False
     try:
         descriptor = os.open(file, os.O_RDONLY)
     except FileNotFoundError:

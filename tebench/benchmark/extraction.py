@@ -26,7 +26,7 @@ def feature_folders(world: World) -> dict[tuple[str, str], Path]:
 
 def read_pairs(world: World, pairs: list[tuple]) -> dict[tuple[str, str], Path]:
     """Feature folder of every (task, encoder, sample or what gives it), each task read in its own window."""
-    found = {}
+    found: dict[tuple[str, str], Path] = {}
     # Tasks of one window together, so that workers share one queue and one bar wherever they can.
     each = list(dict.fromkeys(world.window_of(task.name) for task, _, _ in pairs))
     if len(each) > 1:  # all samples first: one that cannot be drawn is known before the first window's hours
@@ -39,7 +39,7 @@ def read_pairs(world: World, pairs: list[tuple]) -> dict[tuple[str, str], Path]:
             workers=world.workers,
             progress=world.progress,
             device=world.device,
-            decoder_seed=world.seed,
+            decoder_seed=world.seed if world.decoder_seed is None else world.decoder_seed,
             patch=window,
             interpolation=world.interpolation,
             retry=world.retry,

@@ -16,6 +16,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tebench.base import failures, storage
 from tebench.base.errors import CacheError, TebenchError
@@ -58,16 +59,17 @@ def extraction(world: World, *, fresh: float, verify: bool = False) -> tuple[lis
         task = tasks.load(name)
         sample, why = _sample(world, task)
         for encoder in world.encoders:
-            what = {"part": "extract", "task": name, "encoder": encoder}
-            if isinstance(prints[encoder], TebenchError):
-                states.append(State(**what, state="failed", detail=f"cannot be read: {prints[encoder]}"))
+            what: dict[str, Any] = {"part": "extract", "task": name, "encoder": encoder}
+            fingerprint = prints[encoder]
+            if isinstance(fingerprint, TebenchError):
+                states.append(State(**what, state="failed", detail=f"cannot be read: {fingerprint}"))
                 continue
             if sample is None:
                 states.append(State(**what, state="missing", detail=why))
                 continue
             parts = cache.made_from(
                 task=name, task_fingerprint=task.fingerprint, sample_hash=sample.hash, encoder=encoder,
-                encoder_fingerprint=prints[encoder], decoder_seed=world.seed, interpolation=world.interpolation,
+                encoder_fingerprint=fingerprint, decoder_seed=world.seed, interpolation=world.interpolation,
                 patch=world.window_of(name), overlap=0.0,
             )  # fmt: skip
             folder = cache.folder_for(world.cache / "features", parts)
@@ -85,6 +87,11 @@ def extraction(world: World, *, fresh: float, verify: bool = False) -> tuple[lis
                 lock, failure = folder.parent / f".{folder.name}", failures.path_for(folder)
                 states.append(_unfinished(what, failure, lock, kept, progress, fresh, damaged))
     return states, headers
+
+
+def finetuning_folder(folder: str | None, world: World) -> Path:
+    """`folder`, or where fine-tuning keeps its results by default."""
+    return Path(folder).expanduser() if folder else world.cache / "finetuning"
 
 
 def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh: float) -> tuple[list[State], list]:
@@ -106,7 +113,7 @@ def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh:
     results = []
     runs = plan(protocol, readable, world.tasks, seeds, folder=folder, sources=Sources.catalogues()) if readable else []
     for run in runs:
-        what = {
+        what: dict[str, Any] = {
             "part": "finetune", "task": run.task, "encoder": run.encoder, "seed": run.seed, "path": str(run.path),
         }  # fmt: skip
         damaged = ""
@@ -129,12 +136,13 @@ def scoring(world: World, requests: list, headers: dict) -> tuple[list[State], d
     from tebench.scoring import score_file
     from tebench.scoring.score import folder_of
 
-    states, found = [], {}
+    states: list[State] = []
+    found: dict[tuple[str, str], list] = {}
     for task in world.tasks:
         for encoder in world.encoders:
             scores = found.setdefault((task, encoder), [])
             for request in requests:
-                what = {"part": "score", "task": task, "encoder": encoder, "metric": _spell(request)}
+                what: dict[str, Any] = {"part": "score", "task": task, "encoder": encoder, "metric": _spell(request)}
                 if (task, encoder) not in headers:
                     states.append(State(**what, state="missing", detail="its features are not there"))
                     continue
@@ -167,7 +175,7 @@ def _readable(what: dict, states: list[State]):
 def _fingerprints(encoders) -> dict[str, str | TebenchError]:
     from tebench.encoders import catalogue
 
-    found = {}
+    found: dict[str, str | TebenchError] = {}
     for name in encoders:
         try:
             found[name] = catalogue.fingerprint(name)
@@ -194,12 +202,12 @@ def _sample(world: World, task):
 
 def _unfinished(what: dict, failure: Path, lock: Path, kept: list[Path], progress: str, fresh, damaged: str) -> State:
     holder, now = storage.holder(lock), time.time()
-    age = max(0.0, now - max((path.stat().st_mtime for path in kept if path.exists()), default=0.0)) if kept else None
+    age = max(0.0, now - max((path.stat().st_mtime for path in kept if path.exists()), default=0.0))
     news = f", {progress}, newest {_ago(age)} old" if kept else ", nothing kept yet"
     if holder and holder.held:
         who = f"process {holder.pid} on {holder.host}, for {_ago(now - holder.since)}" if holder.host else "a process"
         return State(**what, state="running", detail=f"lock held by {who}{news}")
-    if holder and holder.held is None and age is not None and age < 60 * fresh:
+    if holder and holder.held is None and kept and age < 60 * fresh:
         where = f"lock left by process {holder.pid} on {holder.host or 'another host'}, judged by age{news}"
         return State(**what, state="running", detail=where)
     if known := failures.read(failure):

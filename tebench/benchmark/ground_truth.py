@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from tebench.benchmark.spec import World
-from tebench.evaluation import groundtruth
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def of_world(world: World, source: Path, protocol: str) -> pd.DataFrame:
     """Ground-truth rows of this protocol for every encoder and task of the world; an absent one is an InputError."""
+    from tebench.evaluation import groundtruth
+
     truth = groundtruth.read(source, protocol=protocol)
     groundtruth.require(truth, world.encoders, world.tasks)
     return narrowed(truth, world.tasks, world.encoders)

@@ -10,10 +10,12 @@ import json
 import logging
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from tebench.base.errors import InputError
+from tebench.benchmark.settings import Benchmark, Settings
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def register(found: dict[str, Path]) -> None:
     os.environ[checkpoints.VARIABLE] = json.dumps({name: str(path) for name, path in known.items()})
 
 
-def find_datasets(listed: dict[str, dict], wanted, root: str | None) -> dict[str, Path]:
+def find_datasets(listed: Mapping[str, Mapping], wanted, root: str | None) -> dict[str, Path]:
     """Task -> folder of its data set: the one that is given, or one below `root` with one of its names."""
     below = sorted(path for path in _folder(root, "benchmark.data").iterdir() if path.is_dir()) if root else []
     found = {}
@@ -92,7 +94,7 @@ def _folder(path: str, option: str) -> Path:
     return folder
 
 
-def open_tasks(found: dict[str, Path], listed: dict, max_cases: int | None, cache: Path) -> None:
+def open_tasks(found: dict[str, Path], listed: Mapping[str, Mapping], max_cases: int | None, cache: Path) -> None:
     """Check the data sets and make them tasks of this process under the benchmark's names."""
     from tebench.tasks import catalogue
     from tebench.tasks.dataset import open_dataset
@@ -102,57 +104,55 @@ def open_tasks(found: dict[str, Path], listed: dict, max_cases: int | None, cach
         catalogue.add(replace(task, name=name, title=listed[name]["title"]))
 
 
-def missing(benchmark: dict, encoders, tasks, there: set[str], has: set[str]) -> list[str]:
+def missing(benchmark: Benchmark, encoders, tasks, there: set[str], has: set[str]) -> list[str]:
     """One line for everything that is not there, with where to get it and which option names its folder."""
     lines = []
     if lacking := [name for name in encoders if name not in there]:
-        lines.append(f"checkpoints (benchmark.checkpoints={benchmark['checkpoints'] or 'FOLDER'}):")
-        lines += [f"  {name}: {benchmark['encoders'][name]}" for name in lacking]
+        lines.append(f"checkpoints (benchmark.checkpoints={benchmark.checkpoints or 'FOLDER'}):")
+        lines += [f"  {name}: {benchmark.encoders[name]}" for name in lacking]
     if lacking := [name for name in tasks if name not in has]:
-        lines.append(
-            f"data sets, as nnU-Net raw or Decathlon folders (benchmark.data={benchmark['data'] or 'FOLDER'}):"
-        )
-        sets = benchmark["datasets"]
+        lines.append(f"data sets, as nnU-Net raw or Decathlon folders (benchmark.data={benchmark.data or 'FOLDER'}):")
+        sets = benchmark.datasets
         lines += [f"  {name}: {sets[name]['title']}, {sets[name]['where']}" for name in lacking]
     return lines
 
 
-def resolve(config: dict, cache: Path) -> tuple[list[str], list[str], list[str]]:
+def resolve(settings: Settings, cache: Path) -> tuple[list[str], list[str], list[str]]:
     """(pool, encoders that are there, tasks that are there), registered under their names; the rest is said."""
     from tebench.base.errors import unknown_name
 
-    benchmark = config["benchmark"]
-    pool = list(benchmark["encoders"])
-    wanted_tasks = tasks_of(config)
-    wanted = config["encoders"] or pool
+    benchmark = settings.benchmark
+    pool = list(benchmark.encoders)
+    wanted_tasks = tasks_of(settings)
+    wanted = settings.encoders or pool
     for name in wanted:
         if name not in pool:
-            raise unknown_name(f"encoder of benchmark {benchmark['name']}", name, pool)
-    checkpoints = find_encoders({name: benchmark["encoders"][name] for name in wanted}, benchmark["checkpoints"])
-    datasets = find_datasets(benchmark["datasets"], wanted_tasks, benchmark["data"])
+            raise unknown_name(f"encoder of benchmark {benchmark.name}", name, pool)
+    checkpoints = find_encoders({name: benchmark.encoders[name] for name in wanted}, benchmark.checkpoints)
+    datasets = find_datasets(benchmark.datasets, wanted_tasks, benchmark.data)
     lines = missing(benchmark, wanted, wanted_tasks, set(checkpoints), set(datasets))
     listing = "\n".join(lines)
     least = min(3, len(wanted))  # a member of a sweep may be asked for one
     if len(checkpoints) < least or not datasets:
         raise InputError(
-            f"benchmark {benchmark['name']} needs at least {least} encoders and 1 data set; {len(checkpoints)} and "
-            f"{len(datasets)} are there. Missing:\n{listing}\nPublished scores need none of these: job.scores=FILE.csv."
+            f"benchmark {benchmark.name} needs at least {least} encoders and 1 data set; {len(checkpoints)} and "
+            f"{len(datasets)} are there. Missing:\n{listing}\nPublished scores need none of these: scores=FILE.csv."
         )
     if lines:
-        log.warning("benchmark %s runs without what is missing:\n%s", benchmark["name"], listing)
+        log.warning("benchmark %s runs without what is missing:\n%s", benchmark.name, listing)
     register(checkpoints)
-    open_tasks(datasets, benchmark["datasets"], benchmark["max_cases"], cache / "datasets")
+    open_tasks(datasets, benchmark.datasets, benchmark.max_cases, cache / "datasets")
     return pool, [name for name in pool if name in checkpoints], list(datasets)
 
 
-def tasks_of(config: dict) -> list[str]:
+def tasks_of(settings: Settings) -> list[str]:
     """The tasks asked for, checked: the benchmark's, `tasks=[...]`, or all it lists with tasks=[all]."""
     from tebench.base.errors import unknown_name
 
-    benchmark = config["benchmark"]
-    known = list(benchmark["datasets"])
-    wanted = config["tasks"] or benchmark["tasks"]
-    if wanted == ["all"]:
+    benchmark = settings.benchmark
+    known = list(benchmark.datasets)
+    wanted = settings.tasks or benchmark.tasks
+    if list(wanted) == ["all"]:
         return known
     for name in wanted:
         if name not in known:

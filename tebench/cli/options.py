@@ -1,223 +1,268 @@
-"""The configuration tree: where it lies, what it holds, and metrics as typed Hydra options."""
+"""The command line's words before Hydra reads them: every spelling that is plain becomes one, every other is refused.
+
+    tebench rank ...                        job=rank, for the first word that has no =
+    task=lungs, tasks=lungs, tasks=[lungs]  one meaning; `metric=a,b` and `metric=[a, b]` too
+    target=FILE, job.target=FILE            an option of the job needs no `job.`
+    metric=[a,b]                            metric=several metric.names=[a,b]: Hydra would merge both into one node
+
+An option that the chosen job does not read is refused, so that none is silently ignored.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from importlib.resources import files
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Optional
 
 from tebench.base.errors import InputError, unknown_name
-from tebench.benchmark.conf import group_options
+from tebench.benchmark import own
+from tebench.benchmark.conf import chosen_by_default, content, group_options
+from tebench.benchmark.options import parameters_of
+from tebench.benchmark.settings import ALL, PROPOSED, SEVERAL, Benchmark, Shared, unknown_metric
+from tebench.cli import jobs, overrides
 from tebench.cli.sweep import FLAGS
-from tebench.metrics import presets
-from tebench.metrics.registry import Metric, load, load_plugins
+from tebench.metrics.registry import load, load_plugins
 
-GROUPS = ("job", "benchmark", "sampling", "protocol", "preset")
-SEVERAL = "several"
-# Options that hold one path: their values are quoted for Hydra where its grammar would not take them.
-PATHS = ("job.dataset", "job.folder", "job.target", "job.file", "cache", "output")
-
-
-def metric_schema(metric: Metric) -> type:
-    """A dataclass of the metric's parameters, so that Hydra converts and type-checks them."""
-    fields = [("name", str, dataclasses.field(default=metric.name))]
-    for parameter in metric.parameters.values():
-        # A metric's seed is the run's unless it is given: null tells the two apart.
-        follows = parameter.name == "seed"
-        kind = Optional[parameter.type] if parameter.optional or follows else parameter.type  # noqa: UP045 (omegaconf)
-        fields.append((parameter.name, kind, dataclasses.field(default=None if follows else parameter.default)))
-    return dataclasses.make_dataclass(f"Metric_{metric.name}", fields)
+GROUPS = ("benchmark", "sampling", "protocol", "preset")
+# Hydra's own words; those of the second line take the next word with them.
+PLAIN_FLAGS = (*FLAGS, "--run", "-r", "--resolve", "--hydra-help", "--info", "-i", "--shell-completion", "-sc")
+TAKING = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
 
 
-def store_metrics() -> None:
-    """Make every registered metric an option of the group `metric`."""
-    from hydra.core.config_store import ConfigStore
+@dataclass(frozen=True)
+class Line:
+    """A command line, taken apart. own: folder of configuration files of the user's."""
 
-    store = ConfigStore.instance()
-    for metric in load().values():
-        store.store(group="metric", name=metric.name, node=metric_schema(metric))
-    for name in ("all", SEVERAL):
-        several = dataclasses.make_dataclass(
-            f"Metrics_{name}",
-            [
-                ("name", str, dataclasses.field(default=name)),
-                ("names", list[str], dataclasses.field(default_factory=list)),
-                ("options", dict[str, Any], dataclasses.field(default_factory=dict)),
-            ],
-        )
-        store.store(group="metric", name=name, node=several)
+    flags: list[str]
+    settings: list[str]
+    jobs: list[str]
+    sweep: bool
+    own: str | None
 
+    @property
+    def job_options(self) -> dict:
+        """Name -> parameter, of all jobs of the line."""
+        return {key: one for job in self.jobs for key, one in parameters_of(jobs.options_of(job)).items()}
 
-def load_named_plugins(arguments: list[str]) -> None:
-    """Register the metrics of the files that plugins=[...] names on the command line."""
-    plugins = [a.split("=", 1)[1] for a in arguments if a.lstrip("+").startswith("plugins=")]
-    load_plugins([item for value in plugins for item in split_list(value)])
+    @property
+    def readable(self) -> dict[str, None]:
+        """Shared options and groups that some job of the line reads."""
+        return {key: None for job in self.jobs for key in jobs.reads(job)}
 
 
 def prepare(arguments: list[str]) -> list[str]:
-    """Load plugins, check the names that the command line uses, and rewrite `metric=[a,b]`.
+    """Load plugins, check every name that the command line uses, and write it as Hydra takes it."""
+    line = take_apart(arguments)
+    load_named_plugins(line.settings)
+    given = [_own_benchmark(*_named(setting, line), line) for setting in line.settings]
+    chosen = _chosen(given, line)
+    ready = [word for key, value in given for word in _written(key, value, chosen, line)]
+    given_groups = {word.split("=", 1)[0] for word in ready}
+    ready += [f"{group}={name}" for group, name in _usual(line).items() if group not in given_groups]
+    sweeping = [word for word in ready if overrides.is_sweep(word)]
+    if sweeping and not line.sweep:
+        raise InputError(f"{sweeping[0]} gives several values to one run. Add -m: one run each.")
+    return [*line.flags, *ready]
 
-    `tebench cite metric=lbtc` is `tebench job=cite job.metric=lbtc`, see `own_options`. Hydra merges a list of
-    options of one group into one node, which would lose all metrics but the last; so a list becomes
-    `metric=several metric.names=[a,b]`.
+
+def _own_benchmark(key: str, value: str, line: Line) -> tuple[str, str]:
+    """`benchmark=PATH.yaml`, and a name of FOLDER/benchmark with --config-dir FOLDER, completed as an option of Hydra.
+
+    Under a name of its own: Hydra would find the user's file first, which states only a part.
     """
-    arguments = own_options(arguments)
-    if "job=rank" in arguments and not any(argument.startswith("sampling=") for argument in arguments):
-        arguments = [*arguments, "sampling=floor"]  # own data may have small classes, and no published scores
-    load_named_plugins(arguments)
-    known = {**{name: None for name in load()}, "all": None}
-    ready = []
+    from hydra.core.config_store import ConfigStore
+
+    plain = value.strip("'\"")
+    path = Path(plain) if plain.endswith((".yaml", ".yml")) else Path(line.own or ".") / "benchmark" / f"{plain}.yaml"
+    if key != "benchmark" or not (path.suffix == Path(plain).suffix or (line.own and own.is_short(path))):
+        return key, value
+    name = own.register(path)
+    ConfigStore.instance().store(group="benchmark", name=f"own_{name}", node=own.OWN[name])
+    return key, f"own_{name}"
+
+
+def take_apart(arguments: list[str]) -> Line:
+    """Flags, settings and jobs; the first word without = is the job, the next the file of `validate FILE`."""
+    flags, settings, bare, own = [], [], [], None
+    words = iter(_joined(arguments))
+    for word in words:
+        if word in TAKING:
+            value = next(words, None)
+            if value is None:
+                raise InputError(f"{word} needs a value.")
+            flags += [word, value]
+            own = value if word in ("--config-dir", "-cd") else own
+        elif word in PLAIN_FLAGS or word.split("=")[0] in TAKING:
+            flags.append(word)
+            own = word.split("=", 1)[1] if word.startswith("--config-dir=") else own
+        elif word.startswith("-"):
+            plain = word.lstrip("-")
+            raise InputError(f"unknown flag {word}. Options are written without dashes: {plain.split('=')[0]}=VALUE.")
+        elif "=" in word or word.startswith("~"):
+            settings.append(word)
+        else:
+            bare.append(word)
+    sweep = bool(set(FLAGS) & set(flags)) or any(a.upper() == "HYDRA.MODE=MULTIRUN" for a in settings)
+    if sweep and {"--cfg", "-c"} & set(flags):
+        raise InputError("--cfg prints the configuration of one run: leave out -m.")
+    named = [overrides.items(word.split("=", 1)[1]) for word in settings if word.startswith("job=")]
+    known = jobs.names()
+    if bare and not named:
+        first, *bare = bare
+        if first not in known:
+            raise unknown_name("job", first, known)
+        named, settings = [[first]], [f"job={first}", *settings]
+    chosen = named[-1] if named else [chosen_by_default()["job"]]
+    for job in chosen:
+        if job not in known:
+            raise unknown_name("job", job, known)
+    if bare and "file" in parameters_of(jobs.options_of(chosen[0])):
+        settings.append(f"file={bare.pop(0)}")
+    if bare:
+        raise InputError(f"{bare[0]!r} is no option: they are written KEY=VALUE, after one job's name at most.")
+    return Line(flags, settings, chosen, sweep, own)
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """`metric=[a, b]` without quotes arrives as two words: a bracket that is open takes the next ones with it."""
+    words: list[str] = []
     for argument in arguments:
-        key, _, value = argument.partition("=")
-        sweep = "," in value and not value.startswith("[")
-        names = split_list(value)
-        if key == "metric" and re.search(r"\]\s*,|,\s*\[", value):
-            ready += _metric_sweep(value, known)
-            continue
-        if key == "metric":
-            for name in names:
-                if name not in known:
-                    raise unknown_name("metric", name, known)
-            if not sweep and (len(names) > 1 or value.startswith("[")):
-                if not names:
-                    raise InputError("metric=[] names no metric.")
-                repeated = sorted({name for name in names if names.count(name) > 1})
-                if repeated:
-                    raise InputError(f"metric={value}: {', '.join(repeated)} given twice.")
-                if "all" in names:
-                    ready.append("metric=all")
-                else:
-                    ready += [f"metric={SEVERAL}", f"metric.names=[{','.join(names)}]"]
-                continue
-        elif key in GROUPS:
-            options = group_options(key)
-            for name in names:
-                if name not in options:
-                    raise unknown_name(key, name, options)
-        if key in PATHS and _is_odd_path(value, arguments):
-            argument = f"{key}={_quoted(value)}"
-        # Hydra takes a bracket inside a word for a mistake: stages=encoder[-2:] needs quotes.
-        if re.fullmatch(r"\w+\[[-\d:]*\]", value):
-            argument = f'{key}="{value}"'
-        # The options of several metrics are an open mapping; Hydra wants additions to one marked.
-        ready.append(f"+{argument}" if key.startswith("metric.options.") else argument)
-    _check_keys(ready)
-    _check_metric_options(ready)
-    return ready
+        open_before = words and words[-1].count("[") > words[-1].count("]") and "=" in words[-1]
+        if open_before:
+            words[-1] = f"{words[-1]} {argument}"
+        else:
+            words.append(argument)
+    return words
 
 
-def _is_odd_path(value: str, arguments: list[str]) -> bool:
-    """Whether Hydra's grammar would not read a path as it stands; quotes, lists, ${...} and sweeps are the user's."""
-    plain = re.fullmatch(r"[\w/.\-+%*@?|:]*", value, flags=re.ASCII)
-    if plain or "${" in value or value.startswith(("'", '"')):
-        return False
-    sweeps = "," in value and not set(FLAGS).isdisjoint(arguments)
-    is_list = value.startswith("[") and value.endswith("]")
-    return not (sweeps or is_list) or Path(value).exists()
+def load_named_plugins(settings: list[str]) -> None:
+    """Register the metrics of the files that plugins=[...] names on the command line."""
+    for setting in settings:
+        key, _, value = setting.lstrip("+").partition("=")
+        if key in ("plugins", "plugin"):
+            load_plugins(overrides.items(value))
 
 
-def _quoted(value: str) -> str:
-    """A path with blanks, brackets, = or letters of other alphabets, as Hydra's grammar takes it."""
-    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", re.sub(r"(\\+)$", r"\1\1", value)) + "'"
+def _named(setting: str, line: Line) -> tuple[str, str]:
+    """(key as Hydra has it, value): own options below `job.`, singular and plural as the job has them, no `+`."""
+    if setting.startswith("~"):
+        raise InputError(
+            f"{setting}: nothing can be taken out of the configuration. Set a value: KEY=VALUE or KEY=null."
+        )
+    key, value = setting.lstrip("+").split("=", 1)
+    first, _, rest = key.partition(".")
+    if key == "job" or first == "hydra" or "/" in key or "@" in key:
+        return key, value
+    own, readable = line.job_options, line.readable
+    prefixed = first == "job"
+    if prefixed:
+        first, _, rest = rest.partition(".")
+    for name in (first, f"{first}s", first.removesuffix("s")):
+        if name in own and not rest:
+            return f"job.{name}", value
+        if name in readable:
+            return name + (f".{rest}" if rest else ""), value
+    _refuse(first, line, {**own, **readable})
 
 
-def _metric_sweep(value: str, known) -> list[str]:
-    """`metric=[a,b],[c]`, a sweep over lists of metrics, as Hydra can take it."""
-    lists = [split_list(item) for item in re.findall(r"\[[^\]]*\]|[^,\[\]\s]+", value)]
-    for names in lists:
-        for name in names:
-            if name not in known or name == "all":
-                raise unknown_name("metric", name, set(known) - {"all"})
-        if not names or len(set(names)) < len(names):
+def _refuse(key: str, line: Line, known) -> None:
+    """An unknown option gets its nearest name; one that the job does not read is named with those that it reads."""
+    elsewhere = {*parameters_of(Shared), *GROUPS, "metric"}
+    elsewhere |= {name for job in jobs.names() for name in parameters_of(jobs.options_of(job))}
+    job = ", ".join(line.jobs)
+    if {key, f"{key}s", key.removesuffix("s")} & elsewhere:
+        raise InputError(f"job {job} does not read the option {key!r}. It reads {', '.join(sorted(known))}.")
+    raise unknown_name(f"option of job {job}" if key not in elsewhere else "option", key, known)
+
+
+def _usual(line: Line) -> dict[str, str]:
+    """Group -> file that the job takes where conf/config.yaml takes another."""
+    return getattr(jobs.options_of(line.jobs[0]), "USUAL", {})
+
+
+def _chosen(given: list[tuple[str, str]], line: Line) -> dict[str, str]:
+    """Group -> file that is in effect, also `metric`."""
+    chosen = {**chosen_by_default(), **_usual(line)}
+    for key, value in given:
+        if key in (*GROUPS, "metric"):
+            names = overrides.items(value)
+            chosen[key] = names[0] if len(names) == 1 else ALL if ALL in names else SEVERAL
+    return chosen
+
+
+def _written(key: str, value: str, chosen: dict[str, str], line: Line) -> list[str]:
+    """The setting as Hydra takes it."""
+    first, _, inner = key.partition(".")
+    if key == "metric":
+        return _metrics(value, line)
+    if first == "metric":
+        return [_metric_option(inner, value, chosen["metric"])]
+    if key in GROUPS:
+        known = [*group_options(key, line.own), *(f"own_{name}" for name in own.OWN if key == "benchmark")]
+        for name in overrides.items(value):
+            if name not in known:
+                raise unknown_name(key, name, known)
+        return [f"{key}={value}"]
+    if first in GROUPS:
+        known = set(content(first, chosen[first], line.own))
+        known |= {one.name for one in fields(Benchmark)} if first == "benchmark" else set()
+        option = inner.partition(".")[0]
+        if option not in known and chosen[first] != SEVERAL:
+            raise unknown_name(f"option of {first} {chosen[first]}", option, known)
+        # Mappings such as benchmark.windows are open: what is not in them yet is added.
+        return [overrides.written(f"++{key}" if "." in inner or first == "benchmark" else key, value)]
+    known = parameters_of(Shared) | {f"job.{name}": one for name, one in line.job_options.items()}
+    if key in known:
+        one = known[key]
+        return [
+            overrides.written(key, value, many=one.many, text=one.type is str and not one.choices, sweep=line.sweep)
+        ]
+    return [f"{key}={value}"]
+
+
+def _metrics(value: str, line: Line) -> list[str]:
+    """`metric=`: names, a list, or with -m a sweep over names or lists."""
+    known = load()
+    lists = overrides.lists(value)
+    if overrides.is_function(value) and not line.sweep:
+        raise InputError(f"metric={value} gives several values to one run. Add -m: one run each.")
+    for name in (name for names in lists for name in names):
+        if name not in known and name != ALL:
+            raise unknown_metric(name, [*known, ALL])
+    if line.sweep and (len(lists) > 1 or overrides.is_sweep(f"metric={value}")):
+        if all(len(names) == 1 for names in lists) and "[" not in value:
+            return [f"metric={value}"]
+        if any(not names or len(set(names)) < len(names) or ALL in names for names in lists):
             raise InputError(f"metric={value}: every list names at least one metric, and each once.")
-    return [f"metric={SEVERAL}", "metric.names=" + ",".join(f"[{','.join(names)}]" for names in lists)]
+        return [f"metric={SEVERAL}", "metric.names=" + ",".join(f"[{','.join(names)}]" for names in lists)]
+    names = [name for names in lists for name in names]
+    if not names:
+        raise InputError(f"metric={value} names no metric.")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"metric={value}: {', '.join(repeated)} given twice.")
+    if len(names) == 1 or ALL in names:
+        return [f"metric={ALL if ALL in names else names[0]}"]
+    return [f"metric={SEVERAL}", f"metric.names=[{','.join(names)}]"]
 
 
-def _check_keys(arguments: list[str]) -> None:
-    """An unknown option, or an unknown option of a job, benchmark, sampling or protocol, gets its nearest match."""
-    root = files("tebench.conf")
-    config = (root / "config.yaml").read_text(encoding="utf-8")
-    top = {*re.findall(r"^(\w+):", config, flags=re.M), *GROUPS, "metric", "hydra"} - {"defaults"}
-    for argument in arguments:
-        match = re.match(r"(\w+)(?:\.(\w+))?[\w.]*=", argument)
-        if not match:
-            continue
-        key, inner = match.groups()
-        if key not in top:
-            raise unknown_name("option", key, top)
-        if inner and key in ("job", "benchmark", "sampling", "protocol"):
-            default = re.search(rf"^  - {key}: (\S+)", config, flags=re.M)
-            chosen = next((a[len(key) + 1 :] for a in reversed(arguments) if a.startswith(f"{key}=")), default.group(1))
-            file = root / key / f"{chosen}.yaml"
-            if file.is_file():
-                known = set(re.findall(r"^(\w+):", file.read_text(encoding="utf-8"), flags=re.M))
-                if inner not in known:
-                    raise unknown_name(f"option of {key} {chosen}", inner, known)
-
-
-def own_options(arguments: list[str]) -> list[str]:
-    """A first word such as `cite` is `job=cite`; the job's own options need no `job.` before them.
-
-    >>> own_options(["cite", "metric=lbtc", "seed=1"])
-    ['job=cite', 'job.metric=lbtc', 'seed=1']
-    """
-    jobs = group_options("job")
-    first = next((i for i, argument in enumerate(arguments) if argument not in FLAGS), 0)
-    if arguments and arguments[first] in jobs:
-        arguments = [*arguments[:first], f"job={arguments[first]}", *arguments[first + 1 :]]
-    job = next((a[4:] for a in reversed(arguments) if a.startswith("job=")), "score")
-    if job not in jobs:
-        return arguments
-    text = (files("tebench.conf") / "job" / f"{job}.yaml").read_text(encoding="utf-8")
-    own = set(re.findall(r"^(\w+):", text, flags=re.M)) - {"name"}
-    if "file" in own:  # validate submission.csv
-        arguments = [a if "=" in a or a.startswith("-") else f'file="{a}"' for a in arguments]
-    return [f"job.{a}" if a.split("=", 1)[0] in own and "=" in a else a for a in arguments]
-
-
-def split_list(value: str) -> list[str]:
-    """Items of "a", "a,b" or "[a,b]", quotes removed."""
-    return [item.strip().strip("'\"") for item in value.strip().strip("[]").split(",") if item.strip()]
-
-
-def _check_metric_options(arguments: list[str]) -> None:
-    """An unknown `metric.option=` names the options of that metric."""
-    chosen = [a.split("=", 1)[1] for a in arguments if a.startswith("metric=")]
-    name = chosen[-1] if chosen else "grtd_lbtc"
-    for argument in arguments:
-        match = re.fullmatch(r"metric\.(\w+)=.*", argument)
-        if match and name in ("all", SEVERAL) and match.group(1) not in ("names", "options"):
-            raise InputError(f"{argument}: with several metrics write metric.options.NAME.{match.group(1)}=VALUE.")
-        if match and name in load():
-            option, parameters = match.group(1), load()[name].parameters
-            if option not in parameters:
-                raise unknown_name(f"option of metric {name}", option, parameters)
-
-
-def requested_metrics(config: dict) -> list[tuple[Metric, dict]]:
-    """The metrics that a resolved configuration asks for, with all their parameters but a `seed` not given.
-
-    The preset lies between the defaults and what the user sets. Hydra hands over one metric's parameters
-    complete, so there a value left at (or set to) its default takes the preset's; `metric.options` holds only
-    what the user wrote, and that always counts.
-    """
-    node, known, preset = dict(config["metric"]), load(), presets.read(config)
-    name = node.pop("name")
-    if name not in ("all", SEVERAL):
-        given = {key: value for key, value in node.items() if key != "seed" or value is not None}
-        return [_completed(known[name], presets.below(known[name], given, preset))]
-    names = node["names"] or list(known)
-    options = node["options"]
-    for other in options:
-        if other not in names:
-            raise unknown_name("metric in metric.options", other, names)
-    return [_completed(known[name], {**preset.get(name, {}), **dict(options.get(name, {}))}) for name in names]
-
-
-def _completed(metric: Metric, given: dict) -> tuple[Metric, dict]:
-    parameters = metric.complete(given)
-    if "seed" not in given:
-        parameters.pop("seed", None)
-    return metric, parameters
+def _metric_option(inner: str, value: str, chosen: str) -> str:
+    """`metric.OPTION=` of one metric, `metric.options.NAME.OPTION=` of one of several."""
+    known = load()
+    owner, option = chosen, inner
+    if match := re.fullmatch(r"options\.(\w+)\.(\w+)", inner):
+        owner, option = match.groups()
+        if owner not in known:
+            raise unknown_metric(owner, known)
+        if chosen in known and owner != chosen:
+            raise InputError(f"metric.{inner}={value}: this run has one metric, {chosen}.")
+    elif chosen == PROPOSED:
+        raise InputError(f"metric.{inner}={value}: name the metric first, metric=NAME.")
+    elif chosen in (ALL, SEVERAL):
+        if inner in ("names", "options"):
+            return f"metric.{inner}={value}"
+        raise InputError(f"metric.{inner}={value}: with several metrics write metric.options.NAME.{inner}=VALUE.")
+    parameters = known[owner].parameters
+    if option not in parameters:
+        raise unknown_name(f"option of metric {owner}", option, parameters)
+    key = f"metric.{option}" if owner == chosen else f"++metric.options.{owner}.{option}"
+    return overrides.written(key, value, text=parameters[option].type is str)

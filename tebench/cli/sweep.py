@@ -17,15 +17,15 @@ from tebench.base.errors import InputError, TebenchError
 from tebench.runtime.interrupts import end_with_launcher
 
 FLAGS = ("-m", "--multirun")
-# What the default output folder tells apart.
-_OWN_OUTPUT = ("benchmark", "metric")
+# A sweep over these cuts one grid into parts, and a part is no pool to rank.
+_PARTS = ("encoders", "tasks")
 _OWN_FOLDER = "'output=outputs/member-${hydra:job.num}'"
 # These say which member wrote what, not what it computed.
 _HARMLESS = ("workers", "progress", "verbose", "device")
 
 
 class MemberError(TebenchError):
-    """A member of a sweep ended with an error, said where it ran."""
+    """A member of a sweep ended with an error, reported where it ran."""
 
 
 def asked(arguments: list[str]) -> bool:
@@ -34,7 +34,7 @@ def asked(arguments: list[str]) -> bool:
 
 
 def prepare(arguments: list[str]) -> list[str]:
-    """Members of one sweep must not write over each other's tables: where they would, they compute cells only.
+    """Members of one sweep must not write over each other's tables, nor rank a part of the pool: they keep scores only.
 
     >>> prepare(["-m", "tasks=[a],[b]"])[-1]
     'job.tables=false'
@@ -52,15 +52,15 @@ def prepare(arguments: list[str]) -> list[str]:
     given = values.get("job.tables")
     if given is None:
         print(
-            f"sweep over {', '.join(clash)}: members keep cells only, since their tables would go to one folder. "
-            f"job=collect makes the tables; or give each member a folder of its own: {_OWN_FOLDER}.",
+            f"sweep over {', '.join(clash)}: members keep scores only, since each has a part of one table or would "
+            f"write over the others'. job=collect builds the tables; or give each a folder of its own: {_OWN_FOLDER}.",
             file=sys.stderr,
         )
         return [*arguments, "job.tables=false"]
     if given.lower() == "true":
         raise InputError(
-            f"job.tables=true in a sweep over {', '.join(clash)}: every member would write over the tables of the "
-            f"others. Give each a folder of its own: {_OWN_FOLDER}."
+            f"tables=true in a sweep over {', '.join(clash)}: each member has a part of one table or would write over "
+            f"the others'. Give each a folder of its own: {_OWN_FOLDER}."
         )
     return arguments
 
@@ -84,9 +84,9 @@ def swept(arguments: list[str]) -> list[str]:
 
 
 def _apart(key: str, output: str | None) -> bool:
-    """Whether the output folder tells the values of this key apart."""
+    """Whether the output folder tells the values of this key apart; the default one is named after all of them."""
     if output is None:
-        return key in _OWN_OUTPUT
+        return key not in _PARTS
     return key in re.findall(r"\$\{([\w.]+)", output) or "${hydra:job." in output
 
 

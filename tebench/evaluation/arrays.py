@@ -52,6 +52,7 @@ class Cell:
     @property
     def score(self) -> np.ndarray:
         """(K,) mean over sampling seeds, rounding ties merged."""
+        assert self.values is not None, self.reason
         return merge_ties(self.values.mean(1))
 
 

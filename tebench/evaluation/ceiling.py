@@ -87,7 +87,7 @@ def _splits(s: int, half: int, seed: int) -> np.ndarray:
         chosen = [c for c in itertools.combinations(range(s), half) if 2 * half < s or 0 in c]
     else:
         rng = np.random.default_rng(seed)
-        chosen = [rng.permutation(s)[:half] for _ in range(MAX_SPLITS)]
+        chosen = [tuple(rng.permutation(s)[:half].tolist()) for _ in range(MAX_SPLITS)]
     masks = np.zeros((len(chosen), s), bool)
     for mask, columns in zip(masks, chosen, strict=True):
         mask[list(columns)] = True

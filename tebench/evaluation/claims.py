@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +15,21 @@ from tebench.evaluation.dice_table import DiceTable
 
 LAYOUTS = (
     "metric,tau_w[,task][,source] (task empty or 'mean': over the judged tasks) or "
-    "metric,encoder,task,score[,direction] (direction up or down)"
+    "metric,encoder,task,score[,direction][,status] (direction up or down; status ok, else no score)"
 )
 ROUNDING = 0.006  # a mean of published taus of two or three decimals may differ from the published mean by so much
 
 
 @dataclass(frozen=True)
 class Claims:
-    """taus: metric, task (a judged task or "mean"), tau_w. scores: metric -> (K, T), oriented up, where known."""
+    """taus: metric, task (a judged task or "mean"), tau_w. scores: metric -> (K, T), oriented up, where known.
+
+    aside: metric -> why it makes no claim (its file says that it has no score for some encoder).
+    """
 
     taus: pd.DataFrame
     scores: dict[str, np.ndarray]
+    aside: dict[str, str] = field(default_factory=dict)
 
     def means(self) -> dict[str, float]:
         """metric -> mean tau_w, highest first."""
@@ -90,6 +94,11 @@ def _of_scores(frame, path, table) -> Claims:
     if "direction" in found.columns:
         _known(found["direction"], ("up", "down"), "direction", path)
         found["score"] = found["score"].where(found["direction"] == "up", -found["score"])
+    aside = {}
+    if "status" in found.columns:
+        for metric, part in found[found["status"] != "ok"].groupby("metric"):
+            aside[metric] = f"{part['status'].iloc[0]} on {len(part)} of its cells"
+        found = found[~found["metric"].isin(list(aside))]
     bad = found[~np.isfinite(found["score"])]
     if len(bad):
         raise InputError(f"{path}: score must be a finite number: {_rows(bad)}.")
@@ -102,15 +111,14 @@ def _of_scores(frame, path, table) -> Claims:
             gaps = [f"{e} x {t}" for e, row in values.isna().iterrows() for t in values.columns[row.to_numpy()]]
             raise InputError(f"{path}: {metric} has no score for {'; '.join(gaps[:12])}; a claim needs all of them.")
         scores[metric] = values.to_numpy(np.float64)
-        flat = [task for task in table.judged if is_constant(values[task])]
-        if flat:
+        if flat := [task for task in table.judged if is_constant(values[task])]:
             raise InputError(f"{path}: {metric} gives all encoders the same score on {', '.join(flat)}.")
         taus = [weighted_tau(values[task], table.runs[task].mean(1)) for task in table.judged]
         rows += [(metric, task, tau) for task, tau in zip(table.judged, taus, strict=True)]
         rows.append((metric, MEAN, float(np.mean(taus))))
     if not rows:
         raise InputError(f"{path}: no score of the table's encoders on its judged tasks.")
-    return Claims(pd.DataFrame(rows, columns=["metric", "task", "tau_w"]), scores)
+    return Claims(pd.DataFrame(rows, columns=["metric", "task", "tau_w"]), scores, aside)
 
 
 def _known(names, known, what, path) -> None:

@@ -11,10 +11,7 @@ import math
 import numpy as np
 
 from tebench.base.errors import InputError
-from tebench.evaluation.concordance import FROM
-from tebench.evaluation.concordance import concordance as by_sorting
 
-STATISTICS = ("tau_w", "tau", "pearson", "regret", "rel1", "rel3")
 TIE_TOLERANCE = 1e-12
 _CHUNK = 4_000_000  # pair entries held at once, about 32 MB of float64
 
@@ -122,65 +119,39 @@ def expected_best(score: np.ndarray, dice: np.ndarray, k: int) -> float:
     return float((chance * np.maximum(tied, sure)).sum())
 
 
-def point(score, dice) -> dict[str, float]:
-    """All STATISTICS of one score against one Dice vector."""
-    score, dice = check_pair(score, dice)
-    score = merge_ties(score)
-    values = {name: float(value[0]) for name, value in _correlations(score[None], dice[None]).items()}
-    return values | {"regret": regret(score, dice), "rel1": rel_at_k(score, dice, 1), "rel3": rel_at_k(score, dice, 3)}
-
-
-def point_many(score: np.ndarray, dice: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """All STATISTICS over a batch: score and dice (B, K) or (1, K) -> name -> (B,).
-
-    Ties for the top places are broken at random here, which has the expectation of `regret` and `rel_at_k`.
-    """
-    score, dice = _broadcast(score, dice)
-    values = _correlations(score, dice)
-    order = np.lexsort((rng.random(score.shape), -score), axis=-1)
-    ranked = np.take_along_axis(dice, order, -1)
-    best = dice.max(-1)
-    safe = np.where(best > 0, best, np.nan)
-    return values | {
-        "regret": 100 * (best - ranked[:, 0]),
-        "rel1": ranked[:, 0] / safe,
-        "rel3": ranked[:, :3].max(-1) / safe,
-    }
-
-
 def weighted_tau_many(score: np.ndarray, dice: np.ndarray) -> np.ndarray:
     """`weighted_tau` over a batch: (B, K) or (1, K) each -> (B,); NaN where a row is constant.
 
     With c_i = sum_j s_ij t_ij the weighted sum over pairs is sum_i w_i c_i: one K x K pass serves both rankings.
     """
-    return _correlations(*_broadcast(score, dice), only_weighted=True)["tau_w"]
+    return correlations(*broadcast(score, dice), only_weighted=True)["tau_w"]
 
 
 def _one(name: str, score, dice) -> float:
     score, dice = check_pair(score, dice)
-    return float(_correlations(merge_ties(score)[None], dice[None])[name][0])
+    return float(correlations(merge_ties(score)[None], dice[None])[name][0])
 
 
-def _broadcast(score, dice) -> tuple[np.ndarray, np.ndarray]:
+def broadcast(score, dice) -> tuple[np.ndarray, np.ndarray]:
+    """Both as (B, K) float64."""
     score, dice = np.asarray(score, np.float64), np.asarray(dice, np.float64)
-    return np.broadcast_arrays(score, dice)
+    score, dice = np.broadcast_arrays(score, dice)
+    return score, dice
 
 
-def _correlations(score, dice, *, only_weighted: bool = False) -> dict[str, np.ndarray]:
+def correlations(score, dice, *, only_weighted: bool = False) -> dict[str, np.ndarray]:
+    """tau_w, tau and pearson of a batch (B, K), (B,) each; NaN where a row is constant."""
     k = score.shape[-1]
-    step = max(1, _CHUNK // (k**2 if k < FROM else 8 * k))
+    step = max(1, _CHUNK // k**2)
     parts = [
-        _correlations_chunk(score[start : start + step], dice[start : start + step], only_weighted)
+        _chunk(score[start : start + step], dice[start : start + step], only_weighted)
         for start in range(0, len(score), step)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _correlations_chunk(score, dice, only_weighted) -> dict[str, np.ndarray]:
-    if score.shape[-1] >= FROM:
-        concordance, untied_score, untied_dice = by_sorting(score, dice)
-    else:
-        concordance, untied_score, untied_dice = _by_pairs(score, dice)
+def _chunk(score, dice, only_weighted) -> dict[str, np.ndarray]:
+    concordance, untied_score, untied_dice = _by_pairs(score, dice)
     tau_w = 0.5 * (
         _weighted(_weights(score, dice), concordance, untied_score, untied_dice)
         + _weighted(_weights(dice, score), concordance, untied_score, untied_dice)
@@ -192,7 +163,8 @@ def _correlations_chunk(score, dice, only_weighted) -> dict[str, np.ndarray]:
 
 
 def _by_pairs(score, dice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `concordance` gives, from a table of all pairs."""
+    """(c, untied_score, untied_dice), (B, K) each: c_i = sum_j sign(s_i - s_j) sign(t_i - t_j); untied_i: how many j
+    differ from i."""
     s, t = _signs(score), _signs(dice)
     # Sums of at most K signs: exact in float32.
     return tuple(np.einsum("bij,bij->bi", a, b).astype(np.float64) for a, b in ((s, t), (s, s), (t, t)))

@@ -38,11 +38,11 @@ class Design:
             )
         shapes = tuple(sorted({known[name][0] for name in encoders}))
         families = tuple(sorted({known[name][1] for name in encoders}))
-        for family in families:
-            inside = sorted({known[name][0] for name in encoders if known[name][1] == family})
+        for group in families:
+            inside = sorted({known[name][0] for name in encoders if known[name][1] == group})
             if len(inside) > 1:
                 raise InputError(
-                    f"design: family {family!r} has encoders of shapes {', '.join(inside)}. A family belongs to one "
+                    f"design: family {group!r} has encoders of shapes {', '.join(inside)}. A family belongs to one "
                     "shape: give each shape's part a name of its own."
                 )
         family = np.array([families.index(known[name][1]) for name in encoders])

@@ -12,11 +12,11 @@ import pandas as pd
 from tebench.base.errors import InputError
 from tebench.evaluation import arrays
 from tebench.evaluation.arrays import MEAN, Cell, TaskTruth
-from tebench.evaluation.correlation import STATISTICS, point, point_many, tied_pairs, weighted_tau_many
+from tebench.evaluation.correlation import tied_pairs, weighted_tau_many
 from tebench.evaluation.pools import Pool
 from tebench.evaluation.reliability import FLOOR, RELIABILITY
+from tebench.evaluation.statistics import PRIMARY, STATISTICS, point, point_many
 from tebench.evaluation.uncertainty import (
-    BOUNDS,
     MIN_ENCODERS,
     OVER,
     encoder_draws,
@@ -28,13 +28,13 @@ from tebench.evaluation.uncertainty import (
 
 log = logging.getLogger(__name__)
 
-OTHERS = STATISTICS[1:]
 REFINE, REFINED = 0.01, 2000  # p below which more permutations are drawn, and (encoder, task) pairs up to which
 COLUMNS = (
-    "task", "metric", "pool", "n", "tau_w", "low", "high", "interval", "null_low", "null_high", "p",
+    "task", "metric", "pool", "n",
+    *STATISTICS[PRIMARY].columns()[:3], "interval", *STATISTICS[PRIMARY].columns()[3:], "p",
     "ceiling", "ceiling_low", "ceiling_high", "ceiling_parts", "attainable", "attainable_low", "attainable_high",
     "attainable_parts", "loo_low", "loo_high",
-    *(name + part for name in OTHERS for part in ("", "_low", "_high", "_null_low", "_null_high")),
+    *(column for name, statistic in STATISTICS.items() if name != PRIMARY for column in statistic.columns()),
     "ties", "reliability", "n_tasks", "seconds", "peak_mb", "status", "reason",
 )  # fmt: skip
 
@@ -169,6 +169,7 @@ class _Draws:
         if self.refusal:
             return self.refusal, None
         score, dice = cell.score[None], item.mean[None]
+        assert cell.values is not None, cell.reason
         covers = []
         if self.seeds:
             sampling = cell.values.shape[1]
@@ -214,14 +215,12 @@ def _task_row(cell: Cell, item: TaskTruth, draws: _Draws, orders, exact, seed):
 
 def _numbers(values, boots, nulls, exact) -> dict:
     """Statistics with their intervals and nulls under the column names of COLUMNS."""
-    row = {}
-    for name in STATISTICS:
-        low, high = interval(values[name], boots[name], BOUNDS[name]) if boots else (math.nan, math.nan)
+    row: dict[str, float | str] = {}
+    for name, statistic in STATISTICS.items():
+        low, high = interval(values[name], boots[name], statistic.bounds) if boots else (math.nan, math.nan)
         null = null_of(values[name], nulls[name], exact)
-        part = "" if name == "tau_w" else f"{name}_"
-        row |= {name: values[name], f"{part}low": low, f"{part}high": high}
-        row |= {f"{part}null_low": null.low, f"{part}null_high": null.high}
-        if name == "tau_w":
+        row |= dict(zip(statistic.columns(), (values[name], low, high, null.low, null.high), strict=True))
+        if name == PRIMARY:
             row["p"] = null.p
     return row
 

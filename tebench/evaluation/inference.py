@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -125,7 +126,7 @@ def starred(value: float, chance: Chance, m: int) -> bool:
 
 def _left_out(found: Table, m: int, inside: np.ndarray, plain: np.ndarray) -> dict:
     """Lowest and highest endpoint without one family and without one task, and which one it is at the lowest."""
-    design, row = found.design, {}
+    design, row = found.design, dict[str, Any]()
     families, within, pooled = [], [], []
     for number, name in enumerate(design.families):
         keep = np.flatnonzero(design.family != number)

@@ -32,7 +32,8 @@ FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the measured SDs
 ERRORS = (0.0, 0.5)
 LEVEL = 0.5
 LEAST = 0.05
-SETS = 300  # tables on which the swap test is tried
+RIVALS = 3  # nearest to the best
+SETS, SMALL = 300, 12  # tables on which the swap test is tried, up to so many encoders (beyond: a quarter)
 
 
 @dataclass(frozen=True)
@@ -212,19 +213,20 @@ def placed(claims: Claims, table: DiceTable, found: Chance, static: pd.DataFrame
 def rivals(claims: Claims, table: DiceTable, settings: Settings) -> pd.DataFrame:
     """The best claim against every other, and whether a table of this size could show such a difference.
 
-    Only rivals with a mean tau_w of at least .05: below it a metric that follows Dice cannot be simulated.
+    Only the three nearest rivals, with a mean tau_w of at least .05: below it a metric that follows Dice cannot be
+    simulated.
     Columns: best, rival, level (the rival's mean tau_w), difference, run_sd, errors, then the fields of
     `power.Difference` from `top` on, and swap, swap_low, swap_high (power of the paired encoder-swap test).
     """
     (best, top), *others = claims.means().items()
+    others = [(rival, tau) for rival, tau in others if LEAST <= tau < 1][:RIVALS]
+    sets = min(settings.draws, SETS if len(table.encoders) <= SMALL else SETS // 4)
     rows = []
     for words, simulation in _simulations(table, settings) if others else ():
         for rival, tau in others:
-            if not LEAST <= tau < 1:
-                continue
             gap = top - tau
             found = simulation.difference(tau, gap, alpha=settings.alpha, power=settings.power)
-            swap = simulation.swap_power(tau, gap, alpha=settings.alpha, n_sets=min(settings.draws, SETS))
+            swap = simulation.swap_power(tau, gap, alpha=settings.alpha, n_sets=sets)
             row = {"best": best, "rival": rival, "run_sd": words, "errors": simulation.errors, **vars(found)}
             rows.append({**row, **dict(zip(("swap", "swap_low", "swap_high"), swap, strict=True))})
     return pd.DataFrame(rows)

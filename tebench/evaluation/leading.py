@@ -31,8 +31,8 @@ def leading(found: Table, *, within: bool = True, n_draws: int = 20_000, seed: i
     """
     strata = found.design.rows_of_shape() if within else [np.arange(len(found.design))]
     ranks = np.zeros(found.scores.shape)
-    for rows in strata:
-        ranks[..., rows] = np.apply_along_axis(midranks, -1, found.scores[..., rows])
+    for inside in strata:
+        ranks[..., inside] = np.apply_along_axis(midranks, -1, found.scores[..., inside])
     mean = stratified_tau(ranks, found.dice, strata).mean(1)
     order = sorted(range(len(mean)), key=lambda m: (-mean[m], found.metrics[m]))
     best, others = order[0], order[1:]

@@ -117,8 +117,9 @@ def agreement(volumes: pd.DataFrame, encoders, first: str, second: str, reading:
         both = _present(parts[1], _present(parts[0], encoders))
         if len(both) < 3:
             continue
-        two = [readings(one[one["encoder"].isin(both)], both).get(reading) for one in parts]
-        if any(values is None for values in two):
+        found = [readings(one[one["encoder"].isin(both)], both).get(reading) for one in parts]
+        two = [values for values in found if values is not None]
+        if len(two) < 2:
             continue
         a, b = (values.mean(1) for values in two)
         r = float(np.corrcoef(a, b)[0, 1])

@@ -4,7 +4,7 @@ theta_kt = sqrt(c) a_k + sqrt(1 - c) b_kt, a and b standard normal: c is the sha
 to the tasks. Observed Dice: theta + N(0, (sd / spread)^2 / S). Metrics: see `power`. Tasks are exchangeable, so that
 the variance of a mean over T tasks is cov + (var - cov) / T with the variance of one task's difference and the
 covariance of two tasks' differences, both simulated for every number of encoders and of seeds.
-A metric's quality is fixed by its mean tau_w against *one* seed a cell; more seeds raise all taus and their differences.
+A metric's quality is fixed by its mean tau_w against *one* seed a cell; more seeds raise all taus and differences.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _taus(worlds: Worlds, scores: np.ndarray) -> np.ndarray:
 
 
 def _row(k, t, s, parts, alpha, wanted) -> dict:
-    null, shown = (_sd(*parts[name], t) for name in ("null", "shown"))
+    null, shown = (_sd(parts[name][0], parts[name][1], t) for name in ("null", "shown"))
     border = norm.ppf(1 - alpha / 2) * null
     gap = parts["gap"]
     reached = float(norm.cdf((gap - border) / shown) + norm.cdf((-gap - border) / shown))

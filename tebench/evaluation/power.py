@@ -99,8 +99,8 @@ class Simulation:
     ) -> Difference:  # fmt: skip
         """Two metrics with independent errors at level and level + gap; at gap 0 power is alpha up to simulation.
 
-        on: other worlds in which these metrics, with their noise, are judged (more seeds, say); level and gap stay those
-        of the simulation's own worlds, and `top` is that of `on`.
+        on: other worlds in which these metrics, with their noise, are judged (more seeds, say); level and gap stay
+        those of the simulation's own worlds, and `top` is that of `on`.
         """
         check(level, gap, self.errors, alpha, power)
         worlds = on or self.worlds
@@ -132,8 +132,8 @@ class Simulation:
         masks, exact = swaps(better.shape[2], n_swaps, self.seed)
         hits = 0
         for a, b, dice in zip(better, worse, worlds.observed, strict=True):
-            ranks = [np.array([midranks(row) for row in scores]) for scores in (a, b)]
-            hits += swap_test(*ranks, dice, masks, exact) < alpha
+            first, second = (np.array([midranks(row) for row in scores]) for scores in (a, b))
+            hits += swap_test(first, second, dice, masks, exact) < alpha
         return proportion(int(hits), len(better))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ ROUNDING = 1e-12  # relative; a spread below it is rounding
 class Scores:
     """One encoder's scores under one metric, oriented up: values (R,) over draws, left_out (R or 1, G) or None."""
 
-    values: np.ndarray | None
+    values: Any  # an array, or None where the encoder has no score, which `rank` keeps apart
     left_out: np.ndarray | None
     status: str = "ok"
     reason: str = ""
@@ -107,11 +108,28 @@ def _behind(first: Scores, item: Scores, is_first: bool) -> dict:
     if is_first:
         return {"behind": 0.0, "behind_low": math.nan, "behind_high": math.nan, "p": math.nan}
     values = first.values - item.values
-    both = first.left_out is not None and item.left_out is not None  # of one metric, so of one shape
-    error, df, *_ = spread(values, first.left_out - item.left_out if both else None)
+    # Of one metric, so of one shape.
+    left_out = first.left_out - item.left_out if first.left_out is not None and item.left_out is not None else None
+    error, df, *_ = spread(values, left_out)
     difference, half = float(values.mean()), margin(error, df)
     p = float(2 * t.sf(abs(difference) / error, df)) if math.isfinite(error) and df > 0 else math.nan
     return {"behind": difference, "behind_low": difference - half, "behind_high": difference + half, "p": p}
+
+
+def compared(found: dict[str, Scores], pairs: dict[str, str]) -> pd.DataFrame:
+    """One row a pair (encoder -> other) that has scores: how far the encoder is above the other, paired over cases.
+
+    above, low, high: difference with its 95 % interval.   p: of no difference, Holm over all rows.
+    """
+    rows = []
+    for name, other in pairs.items():
+        if found[name].values is not None and found[other].values is not None:
+            one = _behind(found[name], found[other], False)
+            rows.append((name, other, one["behind"], one["behind_low"], one["behind_high"], one["p"]))
+    frame = pd.DataFrame(rows, columns=["encoder", "other", "above", "low", "high", "p"])
+    known = np.isfinite(frame["p"].to_numpy(np.float64))
+    frame.loc[known, "p"] = holm(frame.loc[known, "p"].tolist())
+    return frame
 
 
 def _rank_ranges(scored: dict[str, Scores]) -> dict[str, tuple[int, int]]:
@@ -119,8 +137,9 @@ def _rank_ranges(scored: dict[str, Scores]) -> dict[str, tuple[int, int]]:
     if not names:
         return {}
     columns = [np.array([scored[name].values for name in names])]
-    if all(scored[name].left_out is not None for name in names):
-        columns.append(np.array([scored[name].left_out.ravel() for name in names]))
+    left_out = [item.left_out.ravel() for item in scored.values() if item.left_out is not None]
+    if len(left_out) == len(names):
+        columns.append(np.array(left_out))
     table = np.concatenate(columns, axis=1)
     above = (table[None] > table[:, None]).sum(axis=1) + 1  # ties share the better rank
     return {name: (int(row.min()), int(row.max())) for name, row in zip(names, above, strict=True)}

@@ -41,10 +41,10 @@ def static_lists(table: DiceTable) -> pd.DataFrame:
 
 
 def sources(table: DiceTable, source: str) -> list[str]:
-    """The tasks a kind of list may read, before the task itself is left out."""
+    """The tasks a kind of list may read, before the task itself is left out; none where it is `elsewhere` again."""
     return {
         "elsewhere": list(table.tasks),
-        "among": list(table.judged),
+        "among": list(table.judged) if len(table.judged) < len(table.tasks) else [],
         "outside": [task for task in table.tasks if task not in table.judged],
     }[source]
 

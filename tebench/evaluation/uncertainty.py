@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tebench.base.errors import InputError
-from tebench.evaluation.correlation import merge_ties, point, point_many
+from tebench.evaluation.correlation import merge_ties
 from tebench.evaluation.reliability import residuals
+from tebench.evaluation.statistics import point, point_many
 
 EXACT_UP_TO = 7
 MIN_ENCODERS = 8
-BOUNDS = {"tau_w": (-1, 1), "tau": (-1, 1), "pearson": (-1, 1), "regret": (0, 100), "rel1": (0, 1), "rel3": (0, 1)}
 OVER = ("seeds", "encoders", "both")
 
 

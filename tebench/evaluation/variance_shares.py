@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,13 +46,14 @@ def agreement(table: DiceTable, *, n_draws: int = 1999, seed: int = 0) -> Agreem
     mean_rank = rankdata(dice, axis=0).mean(1)
     overall = int(np.argmax(mean_rank))
     best = dice.argmax(0)
-    facts = {
+    facts: dict[str, Any] = {
         "best": {task: table.encoders[i] for task, i in zip(table.judged, best, strict=True)},
         "overall": table.encoders[overall], "best_on": int((dice[overall] == dice.max(0)).sum()),
         "loss": float(100 * (dice.max(0) - dice[overall]).mean()),
     }  # fmt: skip
     if t < 2:
-        return Agreement(*[math.nan] * 5, **facts)
+        nothing = dict.fromkeys(("tau_w", "p", "common", "low", "high"), math.nan)
+        return Agreement(**nothing | facts)
     rng = np.random.default_rng([seed, 31])
     orders = rng.permuted(np.broadcast_to(np.arange(k), (n_draws, t, k)), axis=2)
     shuffled = [dice[:, i][orders[:, i]] for i in range(t)]

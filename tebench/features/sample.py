@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -47,6 +48,10 @@ class Sample:
         """Indices of the rows with one of these roles, in order."""
         return np.flatnonzero(np.isin(self.role, roles))
 
+    def role_words(self) -> np.ndarray:
+        """(N,) the name of each row's role, as `tebench.metrics.registry.ROLES` spells it."""
+        return np.array([role.name.lower() for role in Role])[self.role]
+
     def patches(self) -> np.ndarray:
         """(P, V) int64 row indices, the anchor first, padded with -1."""
         rows = np.flatnonzero(self.patch >= 0)
@@ -71,7 +76,7 @@ class FeatureSet:
 
     encoder: str
     sample: Sample
-    stages: dict[str, np.ndarray]
+    stages: Mapping[str, np.ndarray]
     facts: dict
     hash: str
     probabilities: np.ndarray | None = None

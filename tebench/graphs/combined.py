@@ -18,12 +18,33 @@ from tebench.graphs.spanning_tree import spanning_tree
 def emst_with_labels(points, labels, penalty: float, *, certified: bool = True):
     """Minimum spanning tree under |x_i - x_j| + penalty [y_i != y_j].
 
+    Parameters
+    ----------
+    points : array_like or torch.Tensor, shape (N, D)
+        Real, finite.
+    labels : array_like or torch.Tensor, shape (N,)
+        Integers or booleans.
+    penalty : float
+        Finite, >= 0, in the points' unit.
+    certified : bool
+        As in `emst`.
+
+    Returns
+    -------
+    edges : numpy.ndarray or torch.Tensor, shape (N - 1, 2), int64
+        Vertices i < j, sorted by length, i, j.
+    lengths : numpy.ndarray or torch.Tensor, shape (N - 1,), float64
+        Penalty included. numpy in, numpy out; torch in, torch out.
+
+    Raises
+    ------
+    InputError
+        For points, labels or a penalty that are not as described.
+
+    Notes
+    -----
     MST(d + penalty [y_i != y_j]) = MST(MST(d) U union over classes c of MST(d on c)) for every penalty >= 0: the
     penalty shifts all cross-class pairs alike, so a pair that is longest on a cycle of its own kind stays so.
-
-    points: (N, D) real, finite; labels: (N,) integers or booleans; penalty: finite, >= 0, in the points' unit.
-    Returns (edges (N-1, 2) int64, lengths (N-1,) float64, penalty included), ordered as `emst` does; numpy in,
-    numpy out; torch in, torch out.
     """
     tensor = as_tensor(points, "points", ndim=2, shape="(N, D)")
     marks = _labels(labels, len(tensor), tensor.device)
@@ -44,10 +65,30 @@ def emst_with_labels(points, labels, penalty: float, *, certified: bool = True):
 def emst_min(points_a, points_b, scale_a: float = 1.0, scale_b: float = 1.0, *, certified: bool = True):
     """Minimum spanning tree under min(|a_i - a_j| / scale_a, |b_i - b_j| / scale_b).
 
-    MST(min(A, B)) = MST(MST(A) U MST(B)), each edge at its length under the minimum (RTD-Lite needs its sum).
+    Parameters
+    ----------
+    points_a, points_b : array_like or torch.Tensor, shapes (N, D) and (N, E)
+        The same N points in two views, real, finite.
+    scale_a, scale_b : float
+        Finite, > 0, in the unit of the view.
+    certified : bool
+        As in `emst`.
 
-    points_a: (N, D), points_b: (N, E), the same N points in two views, real, finite; scales: finite, > 0.
-    Returns (edges (N-1, 2) int64, lengths (N-1,) float64), ordered as `emst` does; numpy or torch as `points_a`.
+    Returns
+    -------
+    edges : numpy.ndarray or torch.Tensor, shape (N - 1, 2), int64
+        Vertices i < j, sorted by length, i, j.
+    lengths : numpy.ndarray or torch.Tensor, shape (N - 1,), float64
+        Under the minimum, without unit. numpy or torch as `points_a`.
+
+    Raises
+    ------
+    InputError
+        For views of different length, or values that are not as described.
+
+    Notes
+    -----
+    MST(min(A, B)) = MST(MST(A) U MST(B)), each edge at its length under the minimum (RTD-Lite needs its sum).
     """
     views = [
         as_tensor(values, name, ndim=2, shape="(N, D)")
@@ -61,8 +102,7 @@ def emst_min(points_a, points_b, scale_a: float = 1.0, scale_b: float = 1.0, *, 
     views[1] = views[1].to(views[0].device)
     with full_precision():
         edges = torch.cat([spanning_tree(view, certified)[0] for view in views])
-        lengths = [pair_lengths(view, edges) / scale for view, scale in zip(views, (scale_a, scale_b), strict=True)]
-    lengths = torch.minimum(*lengths)
+        lengths = torch.minimum(pair_lengths(views[0], edges) / scale_a, pair_lengths(views[1], edges) / scale_b)
     chosen = forest_of_edges(edges, lengths, len(views[0])).chosen
     return give_back(points_a, *in_order(edges[chosen], lengths[chosen]))
 
@@ -74,14 +114,16 @@ def pair_lengths(points: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
 
 
 def _labels(labels, count: int, device) -> torch.Tensor:
-    marks = labels if isinstance(labels, torch.Tensor) else np.asarray(labels)
-    real = (
-        not (marks.is_floating_point() or marks.is_complex())
-        if isinstance(labels, torch.Tensor)
-        else marks.dtype.kind in "iub"
-    )
-    if tuple(marks.shape) != (count,) or not real:
+    marks: torch.Tensor | np.ndarray
+    codes: torch.Tensor | np.ndarray
+    if isinstance(labels, torch.Tensor):
+        marks, whole, codes = labels, not (labels.is_floating_point() or labels.is_complex()), labels
+    else:
+        marks = array = np.asarray(labels)
+        whole = array.dtype.kind in "iub"
+        codes = array.astype(np.int64) if whole else array
+    if tuple(marks.shape) != (count,) or not whole:
         raise InputError(
             f"labels must be integers or booleans of shape ({count},); got {marks.dtype} of shape {tuple(marks.shape)}."
         )
-    return torch.as_tensor(marks if isinstance(labels, torch.Tensor) else marks.astype(np.int64), device=device).long()
+    return torch.as_tensor(codes, device=device).long()

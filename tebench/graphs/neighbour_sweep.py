@@ -131,8 +131,8 @@ class _Lists:
 
         A row with fewer has infinite bounds. dropped: nothing outside the lists lies below it.
         """
-        self.pairs = [tuple(torch.cat(part) for part in zip(*self.pairs, strict=True))]
-        first, second, values = self.pairs[0]
+        first, second, values = (torch.cat(part) for part in zip(*self.pairs, strict=True))
+        self.pairs = [(first, second, values)]
         claims = least_first(torch.cat(self.claims)[None], "sort")[0]
         rows = torch.arange(len(self.limits) + 1, device=claims.device)
         starts = torch.searchsorted(claims, rows << (self.levels + self.bits))

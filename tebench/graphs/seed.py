@@ -113,11 +113,11 @@ def _nearest(columns: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
 def _leaf_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Place of each vertex among the leaves of the tree's single linkage, and the merge height after each place."""
     rank = torch.argsort(lengths, stable=True)
-    edges, heights = edges[rank].tolist(), lengths[rank].tolist()
-    count = len(edges) + 1
+    pairs, ordered = edges[rank].tolist(), lengths[rank].tolist()
+    count = len(pairs) + 1
     parent, first, last, size, after = *(list(range(count)) for _ in range(3)), [1] * count, [-1] * count
     height = [0.0] * count
-    for (a, b), length in zip(edges, heights, strict=True):
+    for (a, b), length in zip(pairs, ordered, strict=True):
         while parent[a] != a:
             parent[a] = a = parent[parent[a]]
         while parent[b] != b:
@@ -128,7 +128,7 @@ def _leaf_order(edges: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tenso
         last[a] = last[b]
         size[a] += size[b]
         parent[b] = a
-    line, v = [], first[a] if edges else 0
+    line, v = [], first[a] if pairs else 0
     while v >= 0:
         line.append(v)
         v = after[v]

@@ -33,6 +33,7 @@ class Arrays:
     labels: np.ndarray
     cases: np.ndarray
     patches: np.ndarray
+    roles: np.ndarray
     probabilities: np.ndarray
 
     def reordered(self, order: np.ndarray) -> Arrays:
@@ -40,7 +41,7 @@ class Arrays:
         place = np.argsort(order)
         return Arrays(
             self.features[order], self.labels[order], self.cases[order],
-            np.where(self.patches >= 0, place[self.patches], -1), self.probabilities[order],
+            np.where(self.patches >= 0, place[self.patches], -1), self.roles[order], self.probabilities[order],
         )  # fmt: skip
 
 
@@ -59,8 +60,11 @@ def make_arrays(separation: float, *, n: int = 240, d: int = 12, classes: int = 
     borders = np.flatnonzero(np.diff(labels)) + 1
     patches = np.array([np.r_[b, np.arange(b - 6, b), np.arange(b + 1, b + 6)] for b in borders])
     position_cases = np.arange(n) % 3
+    roles = np.where(labels > 0, "foreground", "background")
+    roles[::9] = "global"
+    roles[patches], roles[patches[:, 0]] = "member", "anchor"
     shuffle = rng.permutation(n)
-    return Arrays(features, labels, position_cases, patches, probabilities).reordered(shuffle)
+    return Arrays(features, labels, position_cases, patches, roles, probabilities).reordered(shuffle)
 
 
 def value_of(metric: Metric, arrays: Arrays, **changes) -> float:
@@ -69,6 +73,7 @@ def value_of(metric: Metric, arrays: Arrays, **changes) -> float:
     return score_arrays(
         metric, arrays.features, arrays.labels, cases=arrays.cases,
         patches=arrays.patches if metric.reads == "patches" else None,
+        roles=arrays.roles if metric.reads == "roles" else None,
         probabilities=arrays.probabilities if metric.reads == "probabilities" else None,
     )  # fmt: skip
 
@@ -207,7 +212,7 @@ def _degenerate_checks(metric: Metric, arrays: Arrays) -> Iterator[Check]:
     for name, change in inputs.items():
         yield f"degenerate: {name}", lambda change=change: _survives(lambda: value_of(metric, arrays, **change))
     labels, cases, patches = np.array([0, 1]), np.array([0, 0]), np.array([[0, 1]])
-    two = Arrays(arrays.features[tiny], labels, cases, patches, arrays.probabilities[tiny])
+    two = Arrays(arrays.features[tiny], labels, cases, patches, arrays.roles[tiny], arrays.probabilities[tiny])
     yield "degenerate: two points", lambda: _survives(lambda: value_of(metric, two))
     yield "degenerate: one class", lambda: _refuses(lambda: value_of(metric, arrays, labels=np.zeros(240, int)))
     bad = arrays.features.copy()

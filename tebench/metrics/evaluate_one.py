@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from tebench.base.errors import InputError, MetricError, NotApplicable
-from tebench.metrics.registry import Metric, get
+from tebench.metrics.registry import ROLES, Metric, get
 
 
 def check_features(features) -> np.ndarray:
@@ -55,6 +55,15 @@ def check_patches(patches, n: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def check_roles(roles, n: int) -> np.ndarray:
+    """(n,) words of `registry.ROLES`, one per row of features."""
+    array = np.asarray(roles)
+    if array.shape != (n,) or (unknown := sorted(set(array.tolist()) - set(ROLES), key=str)):
+        found = f"shape {array.shape}" if array.shape != (n,) else ", ".join(map(repr, unknown[:3]))
+        raise InputError(f"roles must be ({n},) words out of {', '.join(ROLES)}, got {found}.")
+    return array
+
+
 def check_probabilities(probabilities, n: int) -> np.ndarray:
     array = np.asarray(probabilities)
     if array.ndim != 2 or array.shape[0] != n or array.shape[1] < 2:
@@ -80,7 +89,9 @@ def check_value(metric: Metric, value, n_classes: int | None) -> float:
     return value
 
 
-def score_arrays(name, features, labels, *, cases=None, patches=None, probabilities=None, parameters=None) -> float:
+def score_arrays(
+    name, features, labels, *, cases=None, patches=None, roles=None, probabilities=None, parameters=None
+) -> float:
     """What `tebench.score` does; see there. name: or a metric that is not registered."""
     metric = name if isinstance(name, Metric) else get(name)
     name = metric.name
@@ -101,10 +112,14 @@ def score_arrays(name, features, labels, *, cases=None, patches=None, probabilit
         probabilities = check_probabilities(probabilities, len(features))
     if patches is not None:
         patches = check_patches(patches, len(features))
-    return evaluate(metric, parameters, features, labels, cases, patches, probabilities)
+    if roles is not None:
+        roles = check_roles(roles, len(features))
+    return evaluate(metric, parameters, features, labels, cases, patches, probabilities, roles=roles)
 
 
-def evaluate(metric: Metric, parameters: dict, features, labels, cases, patches, probabilities, moments=None) -> float:
+def evaluate(
+    metric: Metric, parameters: dict, features, labels, cases, patches, probabilities, moments=None, roles=None
+) -> float:
     """One value from checked arrays (one stage). `moments`: ready-made, to share between metrics."""
     n_classes = int(labels.max()) + 1
     if metric.per_case and cases is not None:
@@ -129,14 +144,18 @@ def evaluate(metric: Metric, parameters: dict, features, labels, cases, patches,
     else:
         # A float64 copy: the statistics need the precision, and nothing may write into the caller's array.
         arguments = [np.array(features, dtype=np.float64), labels]
-        if metric.reads in ("cases", "patches"):
-            if cases is None and metric.reads == "cases":
+        if metric.reads in ("cases", "patches", "roles"):
+            if cases is None and metric.reads in ("cases", "roles"):
                 raise InputError(f"metric {metric.name} compares cases: give cases=, the (N,) case of each row.")
             arguments.append(np.zeros(len(labels), dtype=np.int64) if cases is None else cases)
         if metric.reads == "patches":
             if patches is None:
                 raise InputError(f"metric {metric.name} reads boundary patches: give patches=, (P, V) row numbers.")
             arguments.append(patches)
+        if metric.reads == "roles":
+            if roles is None:
+                raise InputError(f"metric {metric.name} reads why rows were sampled: give roles=, one word per row.")
+            arguments.append(roles)
         value = metric.function(*arguments, **parameters)
     return check_value(metric, value, n_classes)
 
@@ -144,7 +163,7 @@ def evaluate(metric: Metric, parameters: dict, features, labels, cases, patches,
 _POLICY = re.compile(r"(encoder|decoder)(?:\[(-?\d+)?(:)?(-?\d+)?\])?")
 
 
-def check_policy(policy) -> re.Match:
+def check_policy(policy) -> re.Match | None:
     """The parsed stage policy, or an error that says how one is written."""
     match = _POLICY.fullmatch(policy.replace(" ", "")) if isinstance(policy, str) else None
     if not match and policy not in ("all", "joint"):
@@ -166,6 +185,7 @@ def select_stages(policy: str, names) -> list[str]:
         select_stages("encoder", names)  # there must be one
         return ["joint"]
     match = check_policy(policy)
+    assert match is not None  # "all" has returned
     kind, first, colon, last = match.groups()
     of_kind = [name for name in names if name.split(".")[0] == kind]
     if not of_kind:

@@ -1,4 +1,4 @@
-"""Typed, validated parameters, read from a function's keyword-only arguments."""
+"""Typed, validated parameters, read from a function's keyword-only arguments or a dataclass's fields."""
 
 from __future__ import annotations
 
@@ -26,9 +26,16 @@ class Interval:
         return f"<= {self.high:g}" if math.isinf(self.low) else f"{self.low:g}..{self.high:g}"
 
 
+_WORDS = {
+    int: ("a whole number", "whole numbers"), float: ("a number", "numbers"), bool: ("true or false", "true or false"),
+    str: ("text", "names"),
+}  # fmt: skip
+_EXAMPLES = {int: "[0,1,2]", float: "[0.5,1,2]", bool: "[true,false]", str: "[a,b]"}
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """One keyword-only parameter: its type, default, choices or bounds."""
+    """One parameter: its type, default, choices or bounds. many: a list of such values, given as list or tuple."""
 
     name: str
     type: type
@@ -36,34 +43,52 @@ class Parameter:
     optional: bool = False
     choices: tuple = ()
     bounds: Interval | None = None
+    many: bool = False
 
     @property
     def expected(self) -> str:
         """What is accepted, in words."""
         if self.choices:
             words = "one of " + ", ".join(map(str, self.choices))
+            words = f"a list of {words}" if self.many else words
         else:
-            words = self.type.__name__ + (f" {self.bounds}" if self.bounds else "")
+            words = f"a list of {_WORDS[self.type][1]}" if self.many else _WORDS[self.type][0]
+            words += f" {self.bounds}" if self.bounds else ""
+            words += f" such as {self.name}={_EXAMPLES[self.type]}" if self.many else ""
         return words + (" or null" if self.optional else "")
 
-    def check(self, value, owner: str):
-        """`value` as the declared type, or an error that names owner, parameter, expectation and value."""
-        error = InputError(f"{owner}: parameter {self.name!r} must be {self.expected}, got {value!r}.")
+    def check(self, value, owner: str = ""):
+        """`value` as the declared type, or an error that names owner, parameter, expectation and value.
+
+        A bare value is a list of one where a list is wanted, and a list of one is its value where it is not.
+        """
+        what = f"{owner}: parameter {self.name!r}" if owner else self.name
+        error = InputError(f"{what} must be {self.expected}, got {value!r}.")
         if value is None:
             if self.optional:
                 return None
             raise error
+        if self.many:
+            items = list(value) if isinstance(value, list | tuple) else [value]
+            return tuple(self._item(item, error) for item in items)
+        if isinstance(value, list | tuple) and len(value) == 1:
+            value = value[0]
+        return self._item(value, error)
+
+    def _item(self, value, error: InputError):
         if self.choices:
             if value not in self.choices:
                 raise error
             return value
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
+        if self.type is str and isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)  # a name such as 12, or a version such as 1.0
         if not isinstance(value, self.type) or (self.type is int and isinstance(value, bool)):
             raise error
-        if self.type is float and math.isnan(value):
+        if isinstance(value, float) and math.isnan(value):
             raise error
-        if self.bounds and not self.bounds.low <= value <= self.bounds.high:
+        if self.bounds and isinstance(value, int | float) and not self.bounds.low <= value <= self.bounds.high:
             raise error
         return value
 
@@ -78,12 +103,13 @@ def keyword_parameters(function: Callable) -> dict[str, Parameter]:
         where = f"{function.__module__}.{function.__qualname__}: parameter {name!r}"
         if argument.default is inspect.Parameter.empty or name not in hints:
             raise InputError(f"{where} needs an annotation and a default to become an option.")
-        found[name] = _parameter(name, hints[name], argument.default, where)
+        found[name] = parameter(name, hints[name], argument.default, where)
     return found
 
 
-def _parameter(name, hint, default, where) -> Parameter:
-    optional, bounds, choices = False, None, ()
+def parameter(name: str, hint, default, where: str) -> Parameter:
+    """The parameter that an annotation such as `Annotated[int, Interval(1)] | None` or `tuple[str, ...]` describes."""
+    optional, bounds, choices, many = False, None, (), False
     while True:
         origin = typing.get_origin(hint)
         if origin is typing.Annotated:
@@ -94,15 +120,17 @@ def _parameter(name, hint, default, where) -> Parameter:
             if len(members) != 1:
                 raise InputError(f"{where}: only `T | None` unions can become an option.")
             hint, optional = members[0], True
+        elif origin is tuple and typing.get_args(hint)[1:] == (...,):
+            hint, many = typing.get_args(hint)[0], True
         else:
             break
     if typing.get_origin(hint) is typing.Literal:
         choices, hint = typing.get_args(hint), type(typing.get_args(hint)[0])
     if hint not in (int, float, bool, str):
         raise InputError(f"{where}: type must be int, float, bool, str or Literal, got {hint!r}.")
-    parameter = Parameter(name, hint, default, optional, choices, bounds)
-    parameter.check(default, where)
-    return parameter
+    found = Parameter(name, hint, default, optional, choices, bounds, many)
+    found.check(default, where)
+    return found
 
 
 def complete(parameters: dict[str, Parameter], given: dict, owner: str) -> dict:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tebench.base.errors import InputError
 from tebench.metrics.registry import Metric, load
 
 
-def read(config: dict) -> dict[str, dict]:
-    """Metric name -> settings of the chosen preset, all names and values checked.
+def checked(node: Mapping) -> dict[str, dict]:
+    """Metric name -> settings of a preset (its `name` and `metrics`), all names and values checked.
 
     Every entry is checked, also of metrics that the run does not use: a misspelt line in a preset would
     otherwise leave a metric at its plain definition without a word.
     """
-    node = config.get("preset") or {"name": "plain", "metrics": {}}
     name = node.get("name")
     where = f"preset {name} (conf/preset/{name}.yaml)"
     settings = node.get("metrics")
@@ -32,14 +33,19 @@ def read(config: dict) -> dict[str, dict]:
     return settings
 
 
-def below(metric: Metric, given: dict, preset: dict[str, dict]) -> dict:
-    """`given` over the preset's settings. A value equal to the metric's default does not count as given."""
-    changed = {key: value for key, value in given.items() if _changed(metric, key, value)}
-    return {**preset.get(metric.name, {}), **changed}
+def completed(metric: Metric, stated: dict, preset: Mapping[str, dict]) -> dict:
+    """All parameters of the metric: what is stated, else the preset's value, else the default.
 
-
-def _changed(metric: Metric, key: str, value) -> bool:
-    return key not in metric.parameters or value != metric.parameters[key].default
+    A fused metric passes the parameters that it shares with a part by name on to that part, so the preset of the part
+    holds for it too. A `seed` that is not stated is left out: it is the run's.
+    """
+    below: dict = {}
+    for part in metric.parts.values():
+        below |= {key: value for key, value in preset.get(part, {}).items() if key in metric.parameters}
+    parameters = metric.complete({**below, **preset.get(metric.name, {}), **stated})
+    if "seed" not in stated:
+        parameters.pop("seed", None)
+    return parameters
 
 
 def _in_file(where: str, what: str, name: str, known) -> InputError:

@@ -9,13 +9,14 @@ reads           call
 "moments"       f(moments)            a `tebench.metrics.moments.Moments` of features and labels
 "cases"         f(features, labels, cases (N,))
 "patches"       f(features, labels, cases, patches (P, V))   row indices, anchor first, -1 pads
+"roles"         f(features, labels, cases, roles (N,))       words of `ROLES`: why each row was sampled
 "probabilities" f(probabilities (N, S), labels (N,))         of the encoder's source head
 "facts"         f(facts)              mapping of the encoder's facts (static baselines)
 "parts"         f(parts, n_foreground)  parts: name -> (K,) scores of other metrics over the pool
 "elsewhere"     f(dice (K, T))        the pool's ground truth on the other tasks
 =============== ==========================================================================
 
-The first six return one float per call (higher means what `direction` says), the last two one
+The first seven return one float per call (higher means what `direction` says), the last two one
 (K,) array over the candidate pool. Parameters are the keyword-only arguments.
 """
 
@@ -36,7 +37,8 @@ from tebench.metrics.parameters import Parameter, complete, keyword_parameters
 
 log = logging.getLogger(__name__)
 
-READS = ("matrix", "moments", "cases", "patches", "probabilities", "facts", "parts", "elsewhere")
+READS = ("matrix", "moments", "cases", "patches", "roles", "probabilities", "facts", "parts", "elsewhere")
+ROLES = ("foreground", "background", "global", "anchor", "member")
 INVARIANCES = ("scale", "rotation", "shift")
 COSTS = ("static", "linear", "moments", "quadratic", "trees", "iterative")
 GROUP = "tebench.metrics"
@@ -119,25 +121,55 @@ def metric(
     exceptions: dict[str, str] | None = None,
     version: int = 1,
 ):
-    """Register a function as a transferability metric; returns the function unchanged.
+    """Register a function as a transferability metric.
 
-    name: as in `metric=NAME`; lower case, digits and underscores.
-    title: for tables.   paper: arXiv id, DOI or venue.
-    direction: "up" (higher score = better transfer) or "down".
-    range: closed bounds of the score, (-inf, inf) allowed, or a `ClassRange`.
-    reads: see the module's table.   cost: one of COSTS.
-    stages: default stage policy, a slice such as "encoder[-1]", "decoder[-3:]" or "all".
-    rows: roles of the sample that enter ("foreground", "background", "global").
-    per_case: compute for each case and average, instead of once over all cases.
-    pool_dependent: the score of one encoder changes with the candidate pool.
-    invariances: which of INVARIANCES hold for the features. Sample order and label names always must.
-    parts: for reads="parts", argument name -> metric name; parameters that a part shares by name are
-        passed on to it.
-    disagreements: known disagreements with public code, each with its figure.
-    monotone: empty when the score follows class separation; otherwise why, by definition, it does not.
-    exceptions: other common checks (see `tebench.metrics.checks`) that cannot hold, name -> reason.
-    version: raised by the author when the same input gives another value; scores of older versions are not read back.
+    Parameters
+    ----------
+    name : str
+        As in `metric=NAME`; lower case, digits and underscores.
+    title : str
+        For tables.
+    paper : str
+        arXiv id, DOI or venue.
+    direction : {"up", "down"}
+        "up": a higher score means better transfer.
+    range : tuple of float or ClassRange
+        Closed bounds of the score, (-inf, inf) allowed.
+    reads : str
+        What the function is called with; see the module's table.
+    cost : str
+        One of COSTS.
+    stages : str
+        Default stage policy, a slice such as "encoder[-1]", "decoder[-3:]" or "all".
+    rows : tuple of str
+        Roles of the sample that enter ("foreground", "background", "global").
+    per_case : bool
+        Compute for each case and average, instead of once over all cases.
+    pool_dependent : bool
+        The score of one encoder changes with the candidate pool.
+    invariances : iterable of str
+        Which of INVARIANCES hold for the features. Sample order and label names always must.
+    parts : dict of str to str, optional
+        For reads="parts", argument name -> metric name; parameters that a part shares by name are passed on to it.
+    disagreements : tuple of str
+        Known disagreements with public code, each with its figure.
+    monotone : str
+        Empty when the score follows class separation; otherwise why, by definition, it does not.
+    exceptions : dict of str to str, optional
+        Other common checks (see `tebench.metrics.checks`) that cannot hold, name -> reason.
+    version : int
+        Raised by the author when the same input gives another value; scores of older versions are not read back.
         A changed syntax tree has the same effect, so it is needed only for what the source does not show.
+
+    Returns
+    -------
+    callable
+        A decorator, which returns the function unchanged.
+
+    Raises
+    ------
+    InputError
+        For a fact that is not one of those above, and for a name that is taken.
     """
 
     def register(function: Callable) -> Callable:
@@ -157,8 +189,9 @@ def metric(
             raise InputError(f"{where}: range must be (low, high) with low < high, got {range!r}.")
         if bool(parts) != (reads == "parts"):
             raise InputError(f"{where}: parts are given exactly when reads='parts'.")
-        if name in _METRICS:
-            raise InputError(f"{where}: the name is taken by {_METRICS[name].source}. Choose another name.")
+        taken = _METRICS.get(name)
+        if taken and not _same_place(taken.function, function):
+            raise InputError(f"{where}: the name is taken by {taken.source}. Choose another name.")
         _METRICS[name] = Metric(
             name=name,
             title=title,
@@ -184,6 +217,15 @@ def metric(
         return function
 
     return register
+
+
+def _same_place(old: Callable, new: Callable) -> bool:
+    """Whether `new` is `old` defined again, as by a notebook cell or a module that runs once more: it replaces it."""
+    if (old.__module__, old.__qualname__) != (new.__module__, new.__qualname__):
+        return False
+    files = {old.__code__.co_filename, new.__code__.co_filename}
+    # Every run of a notebook cell has a file name of its own, such as <ipython-input-3-...> or /tmp/ipykernel_7/1.py.
+    return len(files) == 1 or old.__module__ == "__main__"
 
 
 _STATE = {"built_in": False}
@@ -226,6 +268,8 @@ def load_plugins(files) -> None:
         if not path.is_file():
             raise InputError(f"plugins: {path} does not exist. Give the path of a Python file that registers a metric.")
         spec = importlib.util.spec_from_file_location(f"tebench_plugin_{path.stem}", path)
+        if spec is None or spec.loader is None:
+            raise InputError(f"plugins: {path} is no Python file; its name must end in .py.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         before = set(_METRICS)
@@ -239,6 +283,11 @@ def load_plugins(files) -> None:
             raise InputError(f"plugins: {path} registers no metric. Decorate a function with @tebench.metric(...).")
         _LOADED_FILES[path] = module.__name__
         log.info("plugin %s adds %s", path, ", ".join(sorted(set(_METRICS) - before)))
+
+
+def plugins_loaded() -> bool:
+    """Whether a file of the user's was executed in this process."""
+    return bool(_LOADED_FILES)
 
 
 def get(name: str) -> Metric:

@@ -19,11 +19,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from tebench.evaluation.arrays import MEAN
-from tebench.evaluation.compare import holm
-from tebench.publication import citation, page_data
+from tebench.evaluation.statistics import shown
+from tebench.publication import citation, columns, page_data
 from tebench.publication.boards import Board, Result
 from tebench.publication.page_data import view_id, words_of
-from tebench.reporting.summary import ALPHA, number, span
+from tebench.reporting.summary import number
 
 _PAGE = files("tebench.publication") / "web"
 SCRIPTS = ("format.js", "plot.js", "view.js", "script.js")
@@ -40,6 +40,8 @@ class Line:
     word: str
     strip: Markup
     chance: str
+    tau: tuple[str, str, str]
+    cells: list
 
 
 @dataclass(frozen=True)
@@ -75,23 +77,15 @@ def render(boards: list[Board], *, version: str, source: str) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "brief": brief, "plain": _plain, "six": _six}
+    environment.filters |= {"number": number, "plain": _plain}
     return environment.from_string(_read("template.html")).render(
         boards=boards, views=views, version=version, source=source, style=Markup(style), script=Markup(script),
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
                "base-uri 'none'; form-action 'none'",
         data=Markup(page_data.json_text(page_data.embedded(boards, version))),
-        bibtex=citation.bibtex(version), dice={board.name: _dice(board) for board in boards}, span=span,
+        bibtex=citation.bibtex(version), dice={board.name: _dice(board) for board in boards},
+        columns=columns.COLUMNS, across=columns.SPAN, beside=shown("page"),
     )  # fmt: skip
-
-
-def brief(value: float) -> str:
-    """Three significant digits, an exponent only below .001; a dash where there is no number."""
-    if not math.isfinite(value):
-        return "–"
-    if 0 < abs(value) < 0.001:
-        return f"{value:.1e}".replace("e-0", "e-")
-    return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def strip(low, high, null_low, null_high, tau, ceiling) -> Markup:
@@ -117,16 +111,13 @@ def strip(low, high, null_low, null_high, tau, ceiling) -> Markup:
 def _view(result: Result, task: str) -> View:
     board, frame = result.board, page_data.ordered(result, task)
     titles, pool = board.titles, result.pool.name
-    tested = frame["tau_w"].notna() & frame["p"].notna()
-    proven = dict(zip(frame.loc[tested, "metric"], (p < ALPHA for p in holm(frame.loc[tested, "p"])), strict=True))
-    lines = []
+    inside, lines = page_data.chances(frame), []
     for row in frame.itertuples(index=False):
         group = None if pd.isna(row.group) else int(row.group)
         picture = strip(row.low, row.high, row.null_low, row.null_high, row.tau_w, row.ceiling)
-        known = row.metric in proven
-        chance = "" if not known or proven[row.metric] else "inside" if row.p >= ALPHA else "alone"
-        anchor = view_id(board.name, pool, task, row.metric)
-        lines.append(Line(anchor, titles[row.metric], group, row, words_of(row), picture, chance))
+        anchor, word = view_id(board.name, pool, task, row.metric), words_of(row)
+        chance, cells = inside.get(row.metric, ""), columns.cells(row, bool(word))
+        lines.append(Line(anchor, titles[row.metric], group, row, word, picture, chance, columns.tau_text(row), cells))
     return View(
         view_id(board.name, pool, task), board, result, task, lines, page_data.first(frame["ceiling"]),
         page_data.first(frame["reliability"]), *page_data.standing(result, task),
@@ -148,11 +139,6 @@ def _dice(board: Board) -> list[dict]:
         }
         for encoder in order
     ]
-
-
-def _six(value: float) -> str:
-    """What the script sorts by: six significant digits; empty without a number."""
-    return f"{value:.6g}" if math.isfinite(value) else ""
 
 
 def _decimal(value) -> str:

@@ -15,19 +15,23 @@ import numpy as np
 import pandas as pd
 
 from tebench.evaluation.arrays import MEAN
+from tebench.evaluation.compare import holm
 from tebench.publication import citation
 from tebench.publication.boards import Board, Result
+from tebench.publication.columns import COLUMNS, SPAN, brief, tau_text
+from tebench.publication.columns import cells as row_cells
 from tebench.reporting import formats
 from tebench.reporting.style import Look
-from tebench.reporting.summary import WORDS
+from tebench.reporting.summary import ALPHA, WORDS, number
 
-# One row of a view: words are places in `strings`; the last six belong to encoders of the pool, in its order.
-COLUMNS = ("metric", "group", "tau_w", "low", "high", "interval", "null_low", "null_high", "p", "ceiling", "n", "tau",
-           "regret", "rel1", "seconds", "peak_mb", "status", "reason", "n_tasks",
-           "score", "z", "z_sd", "without", "change", "absent")  # fmt: skip
-# What a saved CSV holds, in this order.
-SAVED = ("metric", "title", "task", "group", "tau_w", "low", "high", "interval", "null_low", "null_high", "p",
-         "ceiling", "n", "tau", "regret", "rel1", "seconds", "peak_mb", "status", "reason")  # fmt: skip
+# One row of a view: numbers for the pictures, texts as the table shows them (words are places in `strings`), and
+# lists over the encoders of the pool, in its order.
+NUMBERS = ("tau_w", "low", "high", "null_low", "null_high", "p", "ceiling", "seconds")
+WORDED = ("interval", "status", "reason", "word", "chance", "warning")
+LISTS = ("score", "z", "z_sd", "without", "change", "absent")
+ROW = ("metric", "group", *NUMBERS, *WORDED, "tau_text", "span_text", "cells", *LISTS)
+# What a saved CSV holds, in this order; the rest of COLUMNS as the table shows it.
+SAVED = ("metric", "title", "task", "group", *NUMBERS, "interval", "status", "reason")
 KEY, NOTE = "KEY", "NOTE"
 
 
@@ -36,7 +40,9 @@ def embedded(boards: list[Board], version: str) -> dict:
     strings: dict[str, int] = {}
     found = [_board(board, strings) for board in boards]
     return {
-        "columns": list(COLUMNS), "saved": list(SAVED), "mean": MEAN, "boards": found, "strings": list(strings),
+        "row": list(ROW), "saved": list(SAVED), "mean": MEAN, "span": SPAN,
+        "columns": [[one.name, one.head, one.sort, int(one.cost)] for one in COLUMNS],
+        "boards": found, "strings": list(strings),
         "bib": citation.bibtex(version, key=KEY, note=NOTE),
         "note": citation.note("{board}", "{pool}", "{id}", "{task}", "{metric}", "{said}"),
         "mean_note": citation.note("{board}", "{pool}", "{id}", "", "{metric}", "{said}"),
@@ -67,6 +73,16 @@ def standing(result: Result, task: str) -> tuple[str, str]:
 def first(values) -> float:
     """The first finite value, NaN without one."""
     return next((float(value) for value in values if math.isfinite(value)), math.nan)
+
+
+def chances(frame: pd.DataFrame) -> dict[str, str]:
+    """Metric -> "" outside chance after Holm's correction over the table, "alone" without it only, "inside" chance."""
+    tested = frame["tau_w"].notna() & frame["p"].notna()
+    names, p = frame.loc[tested, "metric"], frame.loc[tested, "p"]
+    return {
+        name: "" if corrected < ALPHA else "inside" if plain >= ALPHA else "alone"
+        for name, corrected, plain in zip(names, holm(p), p, strict=True)
+    }
 
 
 def words_of(row) -> str:
@@ -118,6 +134,7 @@ def _board(board: Board, strings: dict[str, int]) -> dict:
     looks = [board.looks.get(encoder, Look(encoder, "")) for encoder in encoders]
     groups = list(dict.fromkeys(look.group for look in looks))
     dice = board.truth.groupby(["task", "encoder"])["value"].mean()
+    table = np.array([[dice[task, encoder] for encoder in encoders] for task in board.tasks])
     metrics = sorted(board.titles)
     return {
         "name": board.name, "slug": _slug(board.name), "title": board.title, "protocol": board.protocol,
@@ -127,6 +144,7 @@ def _board(board: Board, strings: dict[str, int]) -> dict:
                      for e, look in zip(encoders, looks, strict=True)],
         "groups": groups,
         "dice": [[_digits(dice[task, encoder], 4) for encoder in encoders] for task in board.tasks],
+        "dice_text": [[number(float(value), 3) for value in row] for row in (table.mean(axis=0), *table)],
         "pools": [_pool(result, encoders, metrics, strings) for result in board.results],
     }  # fmt: skip
 
@@ -151,17 +169,23 @@ def _pool(result: Result, encoders: list[str], metrics: list[str], strings: dict
 def _view(result: Result, task: str, metrics: list[str], cells: dict, strings: dict[str, int]) -> dict:
     frame = ordered(result, task)
     status, reason = standing(result, task)
+    inside = chances(frame)
     rows = []
-    for row in frame.to_dict("records"):
-        key = (row["metric"], task)
-        row["group"] = None if pd.isna(row["group"]) else int(row["group"])
-        made = [row[name] for name in COLUMNS if name in row]
-        for name in ("interval", "status", "reason"):
-            made[COLUMNS.index(name)] = strings.setdefault(row[name], len(strings))
-        made[0] = metrics.index(row["metric"])
-        rows.append([_plain(value) for value in made] + _of_encoders(result, key, cells, strings))
+    for row in frame.itertuples(index=False):
+        tau, interval, warning = tau_text(row)
+        words = {"word": words_of(row), "chance": inside.get(row.metric, ""), "warning": warning}
+        words |= {name: getattr(row, name) for name in ("interval", "status", "reason")}
+        texts = [text for _, text in row_cells(row, bool(words["word"]))]
+        rows.append(
+            [
+                metrics.index(row.metric), None if pd.isna(row.group) else int(row.group),
+                *[_plain(float(getattr(row, name))) for name in NUMBERS],
+                *[strings.setdefault(words[name], len(strings)) for name in WORDED],
+                tau, interval, texts, *_of_encoders(result, (row.metric, task), cells, strings),
+            ]
+        )  # fmt: skip
     return {
-        "ceiling": _plain(first(frame["ceiling"])), "reliability": _plain(first(frame["reliability"])),
+        "ceiling": number(first(frame["ceiling"])), "reliability": number(first(frame["reliability"])),
         "covers": covers(frame), "status": status, "reason": reason, "rows": rows,
     }  # fmt: skip
 
@@ -176,23 +200,24 @@ def _by_encoder(frame: pd.DataFrame, by: str, names: tuple[str, ...]) -> dict:
 
 
 def _of_encoders(result: Result, key: tuple[str, str], cells: dict, strings: dict[str, int]) -> list:
-    """score, z, z_sd, without, change: lists over the pool, 0 where nothing is known; absent: place -> word, reason."""
+    """score, without, change (texts), z, z_sd: lists over the pool, 0 where nothing is known; absent: place -> word,
+    reason."""
     order = result.pool.encoders
     score, absent = 0, {}
     if key in cells["scores"]:
         own = [cells["scores"][key].get(encoder, []) for encoder in order]
-        score = _series([np.mean([row[0] for row in rows]) if rows else math.nan for rows in own], 4)
+        score = [brief(float(np.mean([row[0] for row in rows]))) if rows else brief(math.nan) for rows in own]
         for place, (_, status, reason) in ((k, row) for k, rows in enumerate(own) for row in rows):
             if status != "ok" or reason:
                 word = "" if status == "ok" else WORDS.get(status, status)
                 absent[str(place)] = [strings.setdefault(text, len(strings)) for text in (word, reason)]
-                score[place] = None if word else score[place]
+                score[place] = "" if word else score[place]
     found = []
-    for kind, digits in (("points", 3), ("influence", 4)):
+    for kind, spelled in (("points", lambda value: _digits(value, 3)), ("influence", number)):
         own = cells[kind].get(key, {})
         for column in range(2):
-            values = _series([own[encoder][0][column] if encoder in own else math.nan for encoder in order], digits)
-            found.append(values if any(value is not None for value in values) else 0)
+            values = [own[encoder][0][column] if encoder in own else math.nan for encoder in order]
+            found.append([spelled(value) for value in values] if any(map(math.isfinite, values)) else 0)
     return [score, *found, absent or 0]
 
 

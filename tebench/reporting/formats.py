@@ -7,6 +7,7 @@ import re
 
 import pandas as pd
 
+from tebench.evaluation.statistics import shown
 from tebench.reporting.summary import Summary, number, p_text, span, summarise
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -90,8 +91,17 @@ def latex(frame, *, title: str = "", titles=None, groups=None, label: str = "tab
 
 def _grid(summary: Summary, escape, embolden, *, small="%s", star="*", tilde="~") -> tuple[list[str], list[list[str]]]:
     """(head, rows) of escaped text: metrics, then the facts of the tasks."""
-    grouped = any(row.group for row in summary.rows)
-    head = ["metric", *summary.tasks, "mean", "chance of mean", "p", "regret", "n", *(["group"] if grouped else [])]
+    grouped, beside = any(row.group for row in summary.rows), shown("wide")
+    head = [
+        "metric",
+        *summary.tasks,
+        "mean",
+        "chance of mean",
+        "p",
+        *[one.title for one in beside],
+        "n",
+        *(["group"] if grouped else []),
+    ]
 
     def cell(item):
         text = number(item.value) if not item.word else escape(item.word)
@@ -105,7 +115,7 @@ def _grid(summary: Summary, escape, embolden, *, small="%s", star="*", tilde="~"
     body = [
         [
             escape(row.title), *[cell(row.cells[task]) for task in summary.tasks], cell(row.mean),
-            span(*row.chance), p_text(row.p), number(row.others["regret"]),
+            span(*row.chance), p_text(row.p), *[number(row.others[one.name], one.digits) for one in beside],
             str(summary.n) if not row.mean.word else "-", *([str(row.group or "-")] if grouped else []),
         ]
         for row in summary.rows

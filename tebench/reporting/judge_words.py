@@ -12,6 +12,7 @@ from tebench.evaluation.judge import Judgement, reached
 from tebench.evaluation.static_list import SOURCES
 from tebench.reporting.summary import number
 
+SENTENCES = 5  # claims that get one
 SAID = (0.25, 0.5, 1.0)  # SDs of the default curve that sentences speak of
 TRUTH_WORDS = {"as published": "if the published means are the truth", "deflated": "with the noise taken out of them"}
 
@@ -134,13 +135,16 @@ def claim_lines(judgement: Judgement) -> list[str]:
     found = judgement.claims[judgement.claims["task"] == MEAN]
     found = found.sort_values("tau_w", ascending=False, kind="stable")
     lines = []
-    for row in found[found["tau_w"] > 0].itertuples():
+    for row in found[found["tau_w"] > 0].head(SENTENCES).itertuples():
         beside = f"{three(abs(row.over_static))} {'above' if row.over_static >= 0 else 'below'} the static list"
         lines.append(
             f"{row.metric}, {three(row.tau_w)}: {beside} ({three(row.static)}). {reach_words(judgement, row.tau_w)}"
         )
+    if more := max(0, int((found["tau_w"] > 0).sum()) - SENTENCES):
+        lines.append(f"{more} more lie between these and 0; the table has them.")
     if below := [f"{row.metric} {three(row.tau_w)}" for row in found.itertuples() if row.tau_w <= 0]:
-        lines.append(f"At or below 0, where chance lies on average: {', '.join(below)}.")
+        said = ", ".join(below) if len(below) <= SENTENCES else f"{len(below)} claims, see the table"
+        lines.append(f"At or below 0, where chance lies on average: {said}.")
     return lines + rival_lines(judgement)[:1]
 
 

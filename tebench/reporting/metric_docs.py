@@ -13,12 +13,13 @@ NEEDS = {
     "moments": "class moments of the features (one pass, shared by all metrics that read them)",
     "cases": "features, labels and the case of each row",
     "patches": "features, labels, cases and boundary patches",
+    "roles": "features, labels, the case of each row and why it was sampled",
     "probabilities": "a source head's class probabilities, and labels",
     "facts": "facts of the encoder",
     "parts": "scores of other metrics over the candidate pool",
     "elsewhere": "ground truth of the candidate pool on the other tasks",
 }
-OF_STAGES = ("matrix", "moments", "cases", "patches")
+OF_STAGES = ("matrix", "moments", "cases", "patches", "roles")
 PREFACE = """\
 <!-- Written by `python -m tebench job=docs` from the metrics' registered facts; edit those, not this file. -->
 # Metrics

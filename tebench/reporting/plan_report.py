@@ -159,9 +159,18 @@ def contours(found: pd.DataFrame, model: Model, difference: float):
             cost = axes.contour(
                 x, y, runs, levels=[50, 100, 200, 500, 1000], colors="0.8", linewidths=0.8, linestyles=":"
             )
-            axes.clabel(cost, fmt=lambda value: f"{value:g} runs", fontsize=6.5, colors="0.6")
-            lines = axes.contour(x, y, values, levels=LEVELS, colors=[colour], linewidths=1.1)
+            others = [level for level in LEVELS if abs(level - difference) > 1e-9]
+            lines = axes.contour(x, y, values, levels=others, colors=[colour], linewidths=1.1)
             axes.clabel(lines, fmt=lambda value: f"{value:g}", fontsize=8)
+            for level, paths in zip(cost.levels, cost.allsegs, strict=True):
+                if paths:  # named where it leaves the picture, clear of the other labels
+                    end = max(np.concatenate(paths), key=lambda point: point[0])
+                    right = end[0] >= x.max() * 0.999
+                    axes.annotate(
+                        f"{level:g} runs", end, (4, 0) if right else (0, -4), textcoords="offset points", fontsize=6.5,
+                        color="0.55", va="center" if right else "bottom", ha="left" if right else "right",
+                        annotation_clip=False,
+                    )  # fmt: skip
             axes.contour(x, y, values, levels=[difference], colors=[sns.color_palette("colorblind")[3]], linewidths=2.2)
             beyond = (model.level + table > top).to_numpy().astype(float)
             if beyond.any():
@@ -178,6 +187,9 @@ def contours(found: pd.DataFrame, model: Model, difference: float):
         axes.set_xlabel("encoders")
         axes.set_ylabel("tasks")
         axes.set_title(
-            f"smallest difference of mean tau_w shown; red: {difference:g}", fontsize=9, color=GREY, loc="left"
+            rf"smallest difference of mean $\tau_w$ shown; red: {difference:g}; dotted: equal numbers of runs",
+            fontsize=9,
+            color=GREY,
+            loc="left",
         )
     return figure

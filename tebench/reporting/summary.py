@@ -11,6 +11,7 @@ import pandas as pd
 from tebench.base.errors import InputError
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.compare import holm
+from tebench.evaluation.statistics import PRIMARY, STATISTICS, shown
 
 ALPHA = 0.05
 WORDS = {
@@ -154,7 +155,7 @@ def _row(part, tasks, bold, titles, members) -> Row:
         p=mean.p,
         seconds=mean.seconds,
         peak_mb=mean.peak_mb,
-        others={name: getattr(mean, name) for name in ("tau", "pearson", "regret", "rel1", "rel3")},
+        others={name: getattr(mean, name) for name in STATISTICS if name != PRIMARY},
         group=members.get(metric),
     )
 
@@ -203,7 +204,7 @@ def _legend(frame, grouped: bool) -> list[str]:
         "chance: middle 95 % over permutations of the encoders (of a task: widest over metrics).  *: p < .05, alone.",
         "Bold: best of its column, and p < .05 after Holm over the metrics.",
         "noise ceiling: tau_w of one part of the ground-truth seeds against the rest [over the ways to split them].  "
-        "regret: in Dice points.",
+        + " ".join(f"{one.title}: {one.words}" for one in shown("wide")),
     ]
     if (frame["low"] == frame["high"]).any():
         lines.append("An interval without width: no draw changed the order; the next ground truth may all the same.")

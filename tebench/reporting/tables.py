@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from tebench.base.storage import make_folder, write_text
+from tebench.evaluation.statistics import shown
 from tebench.reporting import formats
 from tebench.reporting.summary import Summary, number, p_text, span, summarise
 
@@ -119,10 +120,10 @@ def _blocks(columns, n_tasks, width) -> list[list[list[str]]]:
 
 
 def _others(summary: Summary, with_chance: bool) -> list[list[str]]:
-    heads = {"tau": "tau", "pearson": "Pearson", "regret": "regret", "rel1": "Rel@1", "rel3": "Rel@3"}
     columns = [["mean over tasks", *[row.title for row in summary.rows]]]
     columns += _chance(summary) if with_chance else []
-    columns += [[head, *[number(row.others[key]) for row in summary.rows]] for key, head in heads.items()]
+    for one in shown("text"):
+        columns.append([one.title, *[number(row.others[one.name], one.digits) for row in summary.rows]])
     columns.append(["s a task", *[number(row.seconds) for row in summary.rows]])
     columns.append(["peak MB", *[number(row.peak_mb, 0) for row in summary.rows]])
     return columns

@@ -58,6 +58,8 @@ def end_with_parent() -> None:
     from multiprocessing import connection
 
     parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("end_with_parent() is for a process that multiprocessing has started; this is none.")
 
     def watch() -> None:
         connection.wait([parent.sentinel])

@@ -37,8 +37,8 @@ class Meter:
     peak_mb: float | None = None
 
     def __init__(self, *, allocated: bool = False, interval: float = 0.005, aside: Callable[[], int] = int):
-        held = given_out if allocated and given_out() is not None else _resident
-        self._interval, self._held = interval, lambda: held() - aside()
+        counted = allocated and given_out() is not None
+        self._interval, self._held = interval, lambda: ((given_out() if counted else None) or _resident()) - aside()
 
     def __enter__(self) -> Meter:
         self._start_bytes = self._peak = self._held()

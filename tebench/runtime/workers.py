@@ -104,7 +104,7 @@ class Pool:
         while True:
             while idle and waiting:
                 idle.pop().begin(waiting.popleft(), function, jobs)
-            busy = {worker.channel: worker for worker in self._workers if worker.job is not None}
+            busy: dict[Any, _Worker] = {worker.channel: worker for worker in self._workers if worker.job is not None}
             if not busy:
                 return
             for channel in connection.wait(list(busy)):
@@ -112,10 +112,11 @@ class Pool:
                 event = worker.receive(self._kept)
                 if event.kind != "report":
                     worker.job = None
-                    if isinstance(event.content, WorkerKilledError):
+                    if not isinstance(event.content, WorkerKilledError):
+                        idle.append(worker)
+                    else:
                         self._workers.remove(worker)
-                        worker = self._start() if waiting else None
-                    idle += [worker] if worker else []
+                        idle += [self._start()] if waiting else []
                 yield event
 
 
@@ -203,7 +204,7 @@ def each(
     """
     from tqdm import tqdm
 
-    with tqdm(total=len(jobs), desc=description, unit="encoder", disable=not (progress and jobs)) as bar:
+    with tqdm(total=len(jobs), desc=description, unit="pair", disable=not (progress and jobs)) as bar:
         found = {}
         if workers == 1 or len(jobs) < 2:
             with one_thread():

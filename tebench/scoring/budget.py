@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tebench.base import storage
 from tebench.base.errors import InputError
@@ -64,7 +65,8 @@ def fit(cost: Cost, n_cases: int, seconds: float) -> tuple[int, float]:
 def reduced(recipe: Recipe, share: float) -> Recipe:
     """The recipe with this share of the voxels and anchors, at least one of each that it has."""
     sizes = {name: getattr(recipe, name) for name in ("foreground", "background", "general", "anchors")}
-    return replace(recipe, **{name: max(1, round(share * size)) if size else 0 for name, size in sizes.items()})
+    less: dict[str, Any] = {name: max(1, round(share * size)) if size else 0 for name, size in sizes.items()}
+    return replace(recipe, **less)
 
 
 def in_order(cases) -> list[str]:

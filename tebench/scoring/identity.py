@@ -61,9 +61,8 @@ def _plain(node):
         return [_plain(item) for item in node]
     if not isinstance(node, ast.AST):
         return [type(node).__name__, repr(node)]
-    body = getattr(node, "body", None)
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
-        node = type(node)(**{**dict(ast.iter_fields(node)), "body": body[1:]})
+        node = type(node)(**{**dict(ast.iter_fields(node)), "body": node.body[1:]})
     fields = [[name, _plain(value)] for name, value in sorted(ast.iter_fields(node)) if value not in (None, [])]
     return [type(node).__name__, fields]
 
@@ -98,8 +97,8 @@ def _imports(module: str, path: Path) -> set[str]:
                 kept = parents[: len(parents) - node.level + 1]
                 base = ".".join([*kept, *([base] if base else [])])
             names = [base, *(f"{base}.{alias.name}" for alias in node.names if base)]
-        elif _is_import_call(node):
-            names = [node.args[0].value]
+        elif named := _name_in_import_call(node):
+            names = [named]
         else:
             continue
         for name in names:
@@ -108,12 +107,13 @@ def _imports(module: str, path: Path) -> set[str]:
     return found
 
 
-def _is_import_call(node: ast.AST) -> bool:
-    """`importlib.import_module("a.b")` or `__import__("a.b")` with its name spelled out."""
+def _name_in_import_call(node: ast.AST) -> str | None:
+    """`a.b` of `importlib.import_module("a.b")` or `__import__("a.b")`; None where it is not spelled out."""
     if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
-        return False
+        return None
     called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return called in ("import_module", "__import__") and isinstance(node.args[0].value, str)
+    name = node.args[0].value
+    return name if called in ("import_module", "__import__") and isinstance(name, str) else None
 
 
 def _file_of(module: str) -> Path | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tebench.metrics import presets
 from tebench.metrics.registry import Metric, get
 
 POOL_LEVEL = ("parts", "elsewhere")
@@ -79,5 +78,6 @@ def part_requests(request: Request, preset: dict | None = None) -> dict[str, Req
     for argument, name in request.metric.parts.items():
         part = get(name)
         shared = {key: value for key, value in request.parameters.items() if key in part.parameters}
-        found[argument] = Request.make(part, presets.below(part, shared, preset or {}), request.stages, request.seed)
+        settings = (preset or {}).get(name, {})
+        found[argument] = Request.make(part, {**settings, **shared}, request.stages, request.seed)
     return found

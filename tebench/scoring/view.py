@@ -24,7 +24,7 @@ class FeatureView:
         self.stages = WithJoint(self.features.stages)
         self.task = task
         self._kept = kept
-        self._moments = {}
+        self._moments: dict = {}
 
     def value(self, request, facts: dict) -> tuple[float, dict[str, float]]:
         """(score, value per stage) of a `Request`: the plain mean over the stages of its policy."""
@@ -33,9 +33,11 @@ class FeatureView:
             known = {**facts, "task": self.task, "n_foreground": len(self.features.sample.classes) - 1}
             return check_value(metric, metric.function(known, **parameters), None), {}
         sample = self.features.sample
-        rows, patches = self._rows(metric), None
+        rows, patches, roles = self._rows(metric), None, None
         if metric.reads == "patches":
             rows, patches = np.arange(len(sample)), sample.patches()
+        elif metric.reads == "roles":
+            rows, roles = np.arange(len(sample)), sample.role_words()
         labels = np.unique(sample.labels[rows], return_inverse=True)[1].astype(np.int64)
         if labels.max() < 1:
             raise NotApplicable("the sample holds one class only.")
@@ -55,7 +57,7 @@ class FeatureView:
                 moments = self._shared_moments(stage, rows, labels)
             else:
                 matrix = self.stages[stage][rows]
-            per_stage[stage] = evaluate(metric, parameters, matrix, labels, cases, patches, None, moments)
+            per_stage[stage] = evaluate(metric, parameters, matrix, labels, cases, patches, None, moments, roles)
         return float(np.mean(list(per_stage.values()))), per_stage
 
     def _rows(self, metric: Metric) -> np.ndarray:

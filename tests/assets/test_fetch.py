@@ -196,6 +196,7 @@ def test_no_network(package, tmp_path, monkeypatch):
 
 
 def test_offline_leaves_the_network_to_the_job_that_fetches(quick, index, monkeypatch):
+    from tebench.cli.config import compose
     from tebench.cli.jobs import assets
 
     monkeypatch.setenv(fetch.OFFLINE, "1")
@@ -204,8 +205,8 @@ def test_offline_leaves_the_network_to_the_job_that_fetches(quick, index, monkey
     assert nothing_left(quick)
     monkeypatch.setattr(catalogue, "PACKAGES", {NAME: quick})
     with pytest.raises(InputError, match="offline=true"):
-        assets.run({"offline": True})
-    assets.run({"offline": False})
+        assets.run(*compose("assets", "offline=true")[1:])
+    assets.run(*compose("assets")[1:])
     monkeypatch.setenv(fetch.OFFLINE, "1")
     assert catalogue.fetch(NAME, pytest.fail) == fetch.folder_of(quick)
 

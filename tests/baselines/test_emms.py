@@ -38,6 +38,6 @@ def test_sum_over_n_times_width_leaves_the_range_where_the_mean_stays_inside():
     squares = (residuals(X, embedded) ** 2).sum()
     coded, right = -squares / len(y) * width, -squares / (len(y) * width)
     assert coded < -1 < right < 0
-    (declared,) = [text for text in tebench.metrics()["emms"].disagreements if "sum / N" in text]
+    (declared,) = [text for text in tebench.list_metrics()["emms"].disagreements if "sum / N" in text]
     theirs, ours = map(float, re.findall(r"-\d+\.\d+", declared))
     assert theirs < -1 and theirs / width**2 == pytest.approx(ours, abs=5e-4)

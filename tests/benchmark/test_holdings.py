@@ -27,15 +27,10 @@ def touch(path: Path) -> Path:
 
 
 def compose(*overrides):
-    """The benchmark as the command line would compose it."""
-    from hydra import compose, initialize_config_module
-    from omegaconf import OmegaConf
+    """The settings as the command line would compose them."""
+    from tebench.cli.config import compose
 
-    from tebench.cli.options import store_metrics
-
-    store_metrics()
-    with initialize_config_module("tebench.conf", version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
+    return compose(*overrides)[1]
 
 
 def test_checkpoints_are_found_in_every_usual_layout(tmp_path):
@@ -60,7 +55,7 @@ def test_two_final_checkpoints_of_one_encoder_are_refused(tmp_path):
 
 
 def test_data_sets_are_found_by_name(tmp_path):
-    listed = compose("benchmark=openmind_resenc")["benchmark"]["datasets"]
+    listed = compose("benchmark=openmind_resenc").benchmark.datasets
     for name in ("Dataset027_ACDC", "Dataset501_HNTS-MRG_2024", "elsewhere", "isl"):
         (tmp_path / name).mkdir()
     listed["kit"]["folder"] = str(tmp_path / "elsewhere")
@@ -73,15 +68,32 @@ def test_data_sets_are_found_by_name(tmp_path):
         local_files.find_datasets(listed, ["acd"], str(tmp_path))
 
 
+def test_a_benchmark_of_which_some_is_there_runs_and_names_the_rest(tmp_path, monkeypatch, caplog):
+    for name in list(NAMES)[:3]:
+        touch(tmp_path / "weights" / name / "checkpoint_final.pth")
+    (tmp_path / "data" / "Dataset027_ACDC").mkdir(parents=True)
+    opened = []
+    monkeypatch.setattr(local_files, "open_tasks", lambda found, *_: opened.append(list(found)))
+    settings = compose(
+        "benchmark=openmind_resenc", "tasks=[acd,isl]", f"benchmark.checkpoints={tmp_path / 'weights'}",
+        f"benchmark.data={tmp_path / 'data'}",
+    )  # fmt: skip
+    pool, encoders, tasks = local_files.resolve(settings, tmp_path)
+    assert len(pool) == 7 and encoders == [name for name in pool if name in list(NAMES)[:3]]
+    assert tasks == ["acd"] and opened == [["acd"]]
+    assert "benchmark openmind_resenc runs without what is missing" in caplog.text
+    assert "ResEncL-OpenMind-VF" in caplog.text and "  isl: " in caplog.text
+
+
 @pytest.mark.parametrize("benchmark", ["openmind_resenc", "openmind_primus"])
 def test_all_that_is_missing_is_listed_with_where_to_get_it(tmp_path, benchmark):
     config = compose(f"benchmark={benchmark}", "tasks=[all]")
     with pytest.raises(InputError) as caught:
         local_files.resolve(config, tmp_path)
     text = str(caught.value)
-    assert text.count("https://huggingface.co/AnonRes/") == 7 and "job.scores=" in text
-    assert all(f"  {task}: " in text for task in config["benchmark"]["datasets"])
-    assert len(config["benchmark"]["datasets"]) == 12 and len(config["benchmark"]["tasks"]) == 6
+    assert text.count("https://huggingface.co/AnonRes/") == 7 and "scores=FILE.csv" in text
+    assert all(f"  {task}: " in text for task in config.benchmark.datasets)
+    assert len(config.benchmark.datasets) == 12 and len(config.benchmark.tasks) == 6
 
 
 @pytest.mark.parametrize("benchmark", ["openmind_resenc", "openmind_primus"])
@@ -91,8 +103,8 @@ def test_the_benchmark_fits_its_ground_truth(benchmark):
 
     config = compose(f"benchmark={benchmark}")
     truth = groundtruth.read(ground_truth_file(config), protocol=protocol_name(config))
-    groundtruth.require(truth, config["benchmark"]["encoders"], config["benchmark"]["datasets"])
-    assert set(config["benchmark"]["windows"]) <= set(config["benchmark"]["datasets"])
+    groundtruth.require(truth, config.benchmark.encoders, config.benchmark.datasets)
+    assert set(config.benchmark.windows) <= set(config.benchmark.datasets)
 
 
 def test_the_suite_s_defaults_are_what_the_benchmark_says_of_the_protocol():

@@ -6,6 +6,7 @@ from scipy.stats import kendalltau, pearsonr, weightedtau
 
 from tebench.base.errors import InputError
 from tebench.evaluation import correlation as c
+from tebench.evaluation import statistics
 
 
 def test_weighted_and_plain_tau_equal_scipy_with_and_without_ties():
@@ -30,7 +31,7 @@ def test_batches_equal_single_calls_across_chunks(monkeypatch):
     score, dice = rng.integers(0, 5, (60, 7)).astype(float), rng.random((60, 7))
     expected = [c.weighted_tau(s, d) for s, d in zip(score, dice, strict=True)]
     np.testing.assert_allclose(c.weighted_tau_many(score, dice), expected, atol=1e-12)
-    many = c.point_many(score, dice[:1], rng)
+    many = statistics.point_many(score, dice[:1], rng)
     np.testing.assert_allclose(many["pearson"], [c.pearson(s, dice[0]) for s in score], atol=1e-12)
 
 
@@ -42,7 +43,7 @@ def test_hand_computed_value():
 
 def test_ideal_and_reversed_scores_reach_the_ends():
     dice = np.random.default_rng(2).random(8)
-    best, worst = c.point(np.exp(dice), dice), c.point(-np.exp(dice), dice)
+    best, worst = statistics.point(np.exp(dice), dice), statistics.point(-np.exp(dice), dice)
     assert (best["tau_w"], best["tau"], best["regret"], best["rel1"], best["rel3"]) == pytest.approx((1, 1, 0, 1, 1))
     assert (worst["tau_w"], worst["tau"]) == pytest.approx((-1, -1))
     assert worst["regret"] == pytest.approx(100 * np.ptp(dice))
@@ -82,7 +83,7 @@ def test_expected_best_equals_the_average_over_all_tie_breakings():
 
 def test_random_tie_breaking_in_batches_has_that_expectation():
     score, dice = np.array([1.0, 1, 1, 0, 0]), np.array([0.9, 0.4, 0.2, 0.8, 0.1])
-    many = c.point_many(np.tile(score, (20000, 1)), dice[None], np.random.default_rng(0))
+    many = statistics.point_many(np.tile(score, (20000, 1)), dice[None], np.random.default_rng(0))
     assert many["regret"].mean() == pytest.approx(c.regret(score, dice), abs=0.5)
     assert many["rel1"].mean() == pytest.approx(c.rel_at_k(score, dice, 1), abs=0.01)
 
@@ -103,7 +104,7 @@ def test_bad_input_is_refused_with_its_reason():
 def test_inputs_are_not_written_into():
     score, dice = np.array([1.0, 1 + 1e-15, 3]), np.array([0.1, 0.2, 0.3])
     before = score.copy(), dice.copy()
-    c.point(score, dice)
+    statistics.point(score, dice)
     np.testing.assert_array_equal(score, before[0])
     np.testing.assert_array_equal(dice, before[1])
 

@@ -17,7 +17,7 @@ from tebench.runtime.meter import Meter
 from tebench.scoring.request import Request
 from tebench.scoring.view import FeatureView
 
-READ_MOMENTS = sorted(name for name, metric in tebench.metrics().items() if metric.reads == "moments")
+READ_MOMENTS = sorted(name for name, metric in tebench.list_metrics().items() if metric.reads == "moments")
 STAGES = {"encoder.0": 4, "encoder.1": 70}  # classes of the second have fewer rows than columns: kept as factors
 
 
@@ -81,7 +81,7 @@ def test_every_moment_metric_says_so():
         "nleep", "pactran", "ped", "sfda", "transrate",
     }  # fmt: skip
     assert named <= set(READ_MOMENTS)
-    others = {n: m.reads for n, m in tebench.metrics().items() if m.cost == "moments" and n not in READ_MOMENTS}
+    others = {n: m.reads for n, m in tebench.list_metrics().items() if m.cost == "moments" and n not in READ_MOMENTS}
     assert set(others.values()) <= {"parts"}, others
 
 

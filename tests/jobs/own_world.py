@@ -52,13 +52,16 @@ def primus(folder, *names):
 
 
 def compose(*overrides):
-    """The configuration that the command line would give."""
-    from hydra import compose, initialize_config_module
-    from omegaconf import OmegaConf
+    """(settings, options of the job) that the command line would give."""
+    from tebench.cli import config
 
-    from tebench.cli.options import prepare, store_metrics
+    return config.compose(*overrides)[1:]
 
-    ready = prepare(list(overrides))
-    store_metrics()
-    with initialize_config_module("tebench.conf", version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=ready), resolve=True)
+
+def read_by(job, overrides):
+    """Those of the overrides that the job reads: one set of options serves the tests of several jobs."""
+    from tebench.benchmark.options import parameters_of
+    from tebench.cli import jobs
+
+    known = {*jobs.reads(job), *parameters_of(jobs.options_of(job)), "job"}
+    return [one for one in overrides if one.removeprefix("job.").replace("=", ".").split(".")[0] in known]

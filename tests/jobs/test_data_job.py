@@ -28,7 +28,7 @@ def run(folder, out, *more):
     said, code = io.StringIO(), 0
     with contextlib.redirect_stdout(said):
         try:
-            data.run(words)
+            data.run(*words)
         except SystemExit as error:
             code = error.code
     return said.getvalue(), code
@@ -108,7 +108,7 @@ def test_a_sound_data_set_and_a_part_of_one(broken, tmp_path):
     text, code = run(folder, tmp_path, "cases=[case_007]")
     assert code == 0 and "there is nothing to rank by" in text
     with pytest.raises(InputError, match="needs a data set"):
-        data.run(compose("job=data"))
+        data.run(*compose("job=data"))
 
 
 def test_components_are_counted_in_each_class():
@@ -124,7 +124,7 @@ def test_components_are_counted_in_each_class():
 @pytest.mark.parametrize("name", ["My data (v1), a=b [x]", "Übung 3", "it's", "a{b}", "x;y", "50%", "#1"])
 def test_paths_with_odd_characters_need_no_quotes(tmp_path, name):
     """MIC-DKFZ/nnDetection#118: blanks, brackets, = and commas, which Hydra's grammar keeps for itself."""
-    assert compose("job=data", f"dataset={tmp_path / name}")["job"]["dataset"] == str(tmp_path / name)
+    assert compose("job=data", f"dataset={tmp_path / name}")[1].dataset == str(tmp_path / name)
 
 
 def test_what_the_user_quotes_lists_or_sweeps_is_left_alone():

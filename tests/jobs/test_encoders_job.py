@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import own_world
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "encoders"))
@@ -12,7 +13,9 @@ from tebench.base import storage
 from tebench.cli.jobs import encoders
 from tebench.encoders import checkpoints
 
-CONFIG = {"benchmark": {"pool": "across_shapes"}}
+
+def run(*words):
+    encoders.run(*own_world.compose("job=encoders", *words))
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +26,7 @@ def no_added_checkpoints(monkeypatch):
 def test_a_folder_of_checkpoints(tmp_path, capsys):
     save(tmp_path / "ResEncL-S3D", {**resenc_content(), "spark_weights": {}})
     save(tmp_path / "PrimusM-MAE", primus_content())
-    encoders.run({**CONFIG, "encoders": [str(tmp_path), "deepbrain"]})
+    run(f"encoders=[{tmp_path},deepbrain]")
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split("  ")[0] == "encoder" and heading.split()[1:4] == ["architecture", "parameters", "stages"]
     assert [line.split()[0] for line in lines[:3]] == ["PrimusM-MAE", "ResEncL-S3D", "deepbrain"]
@@ -40,7 +43,7 @@ def test_refused_files_do_not_hide_the_others(tmp_path, capsys):
     bad = save(tmp_path / "bad", resenc_content())
     bad.write_bytes(bad.read_bytes()[:1000])
     with pytest.raises(SystemExit) as caught:
-        encoders.run({**CONFIG, "encoders": [str(tmp_path)]})
+        run(f"encoders={tmp_path}")
     out = capsys.readouterr().out
     assert caught.value.code == 1
     assert out.splitlines()[1].startswith("good ") and "  bad: checkpoint" in out.split("Refused")[1]
@@ -48,14 +51,13 @@ def test_refused_files_do_not_hide_the_others(tmp_path, capsys):
 
 def test_the_pool_of_the_benchmark_without_a_download(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("TEBENCH_CACHE", str(tmp_path / "empty"))
-    encoders.run({**CONFIG, "encoders": None})
+    run()
     assert len(capsys.readouterr().out.splitlines()) == 7
 
 
 def test_records_are_written_for_the_catalogues_encoders(tmp_path, capsys):
     save(tmp_path / "mine", resenc_content())
-    names = [str(tmp_path / "mine"), "deepbet", "deepbet_graded_25"]
-    encoders.run({**CONFIG, "encoders": names, "job": {"records": str(tmp_path / "records")}})
+    run(f"encoders=[{tmp_path / 'mine'},deepbet,deepbet_graded_25]", f"records={tmp_path / 'records'}")
     written = sorted(path.name for path in (tmp_path / "records").iterdir())
     assert written == ["deepbet.json", "deepbet_graded_25.json"]
     record = storage.read_json(tmp_path / "records" / "deepbet.json")

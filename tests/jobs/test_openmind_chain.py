@@ -40,7 +40,7 @@ def run(root, benchmark, metrics, capsys, caplog):
         f"benchmark.checkpoints={root / 'checkpoints'}", "benchmark.window=[32,32,32]", "benchmark.windows={}",
         f"cache={root / 'cache'}", f"output={root / benchmark}", *FEW,
     )  # fmt: skip
-    score.run(config)
+    score.run(*config)
     return capsys.readouterr().out, caplog.text, pd.read_csv(root / benchmark / "scores.csv")
 
 
@@ -80,26 +80,27 @@ def test_a_task_s_own_window(world):
         "benchmark=openmind_resenc", f"benchmark.data={world / 'nnUNet_raw'}", *FEW, f"output={world / 'any'}",
         f"benchmark.checkpoints={world / 'checkpoints'}", f"cache={world / 'cache'}", "tasks=[isl,acd]",
     )  # fmt: skip
-    found = resolve(config)
+    found = resolve(config[0])
     assert found.window_of("isl") == (96, 128, 128) and found.window_of("acd") == (128, 128, 96)
     assert found.tasks == ("isl", "acd")
 
 
 def words(world, *more):
+    job = more[0].removeprefix("job=")
     return compose(
         "benchmark=openmind_resenc", f"benchmark.data={world / 'nnUNet_raw'}", f"cache={world / 'cache'}",
         f"benchmark.checkpoints={world / 'checkpoints'}", "benchmark.window=[32,32,32]", "benchmark.windows={}",
-        f"output={world / 'other'}", *FEW, *more,
+        *own_world.read_by(job, [f"output={world / 'other'}", *FEW]), *more,
     )  # fmt: skip
 
 
 def test_studies_read_the_published_protocol_and_the_task_s_own_window(world, tmp_path, capsys):
     from tebench.cli.jobs import study
 
-    study.run(words(world, "job=study", "job.metrics=[logme,gbc]", "tasks=[acd]", f"job.folder={tmp_path}"))
+    study.run(*words(world, "job=study", "job.metrics=[logme,gbc]", "tasks=[acd]", f"job.folder={tmp_path}"))
     assert "protocol `openmind-table2`, 4 encoders, tasks acd" in (tmp_path / "stages.md").read_text()
     study.run(
-        words(world, "job=study", "job.study=voxels", "job.metrics=[gbc]", "job.sizes=[0.25,0.5,1]", "job.draws=2",
+        *words(world, "job=study", "job.study=voxels", "job.metrics=[gbc]", "job.sizes=[0.25,0.5,1]", "job.draws=2",
               "tasks=[isl]", "benchmark.windows={isl: [32,32,64]}", f"job.folder={tmp_path}")
     )  # fmt: skip
     assert "openmind-table2" in (tmp_path / "voxels.md").read_text()
@@ -113,7 +114,7 @@ def test_rows_of_a_part_are_no_leaderboard_rows(world, tmp_path):
 
     config = words(world, "job=leaderboard", "job.update=true", "job.metrics=[gbc]", f"job.folder={tmp_path}")
     with pytest.raises(InputError, match=r"missing: ResEncL-OpenMind-SwinUNETR, .*, hnt, msf, tpc, kit\."):
-        leaderboard.run(config)
+        leaderboard.run(*config)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,15 +122,15 @@ def test_fine_tuning_without_test_cases_is_refused(world):
     from tebench.base.errors import InputError
     from tebench.cli.jobs import finetune
 
-    with pytest.raises(InputError, match=r"isl, acd of benchmark openmind_resenc have none.*job\.target"):
-        finetune.run(words(world, "job=finetune"))
+    with pytest.raises(InputError, match=r"isl, acd of benchmark openmind_resenc have none.*target=FILE"):
+        finetune.run(*words(world, "job=finetune"))
 
 
 def test_an_encoder_is_explained_on_a_data_set_of_the_benchmark(world, tmp_path, capsys):
     from tebench.cli.jobs import explain
 
     more = ["job=explain", f"job.encoder={RESENC[0]}", "job.task=acd", f"job.folder={tmp_path}"]
-    explain.run(words(world, *more))
+    explain.run(*words(world, *more))
     assert (tmp_path / f"acd-{RESENC[0]}.png").is_file()
 
 
@@ -137,8 +138,10 @@ def test_what_was_understood_of_the_checkpoints(world, capsys):
     from tebench.base.errors import InputError
     from tebench.cli.jobs import encoders
 
-    encoders.run(compose("job=encoders", "benchmark=openmind_primus", f"benchmark.checkpoints={world / 'checkpoints'}"))
+    encoders.run(
+        *compose("job=encoders", "benchmark=openmind_primus", f"benchmark.checkpoints={world / 'checkpoints'}")
+    )
     lines = capsys.readouterr().out.splitlines()
     assert sorted(line.split()[0] for line in lines[1:4]) == sorted(PRIMUS)
     with pytest.raises(InputError, match="PrimusM-OpenMind-MAE: https"):
-        encoders.run(compose("job=encoders", "benchmark=openmind_primus"))
+        encoders.run(*compose(*words))

@@ -12,9 +12,9 @@ def failures(metric):
     return [f"{r.check}: {r.seen}" for r in run_checks(metric) if r.status == "fail"]
 
 
-@pytest.mark.parametrize("name", list(tebench.metrics()))
+@pytest.mark.parametrize("name", list(tebench.list_metrics()))
 def test_every_metric_passes(name):
-    assert failures(tebench.metrics()[name]) == []
+    assert failures(tebench.list_metrics()[name]) == []
 
 
 WRONG = {

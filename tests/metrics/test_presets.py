@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from tebench.base.errors import InputError
-from tebench.cli.options import group_options, requested_metrics
+from tebench.benchmark.conf import group_options
+from tebench.benchmark.settings import requested
+from tebench.cli.config import compose
 from tebench.metrics import presets
 from tebench.metrics.registry import get, load
 from tebench.scoring.request import Request, part_requests
@@ -21,19 +23,19 @@ def preset(name):
 
 def chosen(node, name="paper"):
     """Metric name -> parameters of a configuration with that `metric` node and preset."""
-    return {m.name: p for m, p in requested_metrics({"metric": node, "preset": preset(name)})}
+    return {m.name: p for m, p in requested(node, presets.checked(preset(name)))}
 
 
 def single(name, **given):
-    """A metric's node as Hydra hands it over: complete."""
-    return {"name": name, **{p.name: p.default for p in load()[name].parameters.values()}, **given}
+    """A metric's node with what is stated."""
+    return {"name": name, **given}
 
 
 @pytest.mark.parametrize("name", group_options("preset"))
 def test_every_preset_is_valid_and_named_after_its_file(name):
     node = preset(name)
     assert node["name"] == name
-    presets.read({"preset": node})
+    presets.checked(node)
 
 
 def defaults(metric) -> dict:
@@ -69,7 +71,7 @@ def test_what_the_user_sets_wins():
 
 
 def test_parts_of_a_fused_metric_get_the_preset_too():
-    settings = presets.read({"preset": preset("paper")})
+    settings = presets.checked(preset("paper"))
     parts = part_requests(Request.make(get("etran"), {}, None, 0), settings)
     assert parts["energy"].parameters == {"share": 0.005}
     assert parts["lda"].parameters == {"rule": "nearest_mean"}
@@ -85,7 +87,7 @@ def test_parts_of_a_fused_metric_get_the_preset_too():
     [
         ({"name": "mine", "metrics": {"gbcc": {}}}, "unknown metric 'gbcc'. Did you mean 'gbc'?"),
         ({"name": "mine", "metrics": {"gbc": {"pc": 3}}}, "unknown parameter of metric gbc 'pc'. Did you mean 'pca'?"),
-        ({"name": "mine", "metrics": {"gbc": {"pca": 0}}}, "gbc: parameter 'pca' must be int >= 1 or null, got 0"),
+        ({"name": "mine", "metrics": {"gbc": {"pca": 0}}}, "'pca' must be a whole number >= 1 or null, got 0"),
         ({"name": "mine", "metrics": {"gbc": 64}}, "gbc: expected a mapping of parameters, got 64"),
         ({"name": "mine", "metrics": {"hscore": {"pca": 3}}}, "unknown parameter of metric hscore 'pca'. Known: none"),
         ({"name": "mine", "metric": {}}, "expected the keys name and metrics"),
@@ -94,9 +96,31 @@ def test_parts_of_a_fused_metric_get_the_preset_too():
 )  # fmt: skip
 def test_a_wrong_line_names_its_file(node, words):
     with pytest.raises(InputError) as error:
-        requested_metrics({"metric": single("logme"), "preset": node})  # whatever the run uses
+        presets.checked(node)  # whatever the run uses
     assert str(error.value).startswith("preset mine (conf/preset/mine.yaml)")
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "metric", "expected"),
+    [
+        ("metric=knn metric.k=3 preset=paper", "knn", {"k": 3}),  # the default's own value, but stated
+        ("preset=paper metric.k=3 metric=[knn]", "knn", {"k": 3}),
+        ("metric=[knn,gbc] metric.options.knn.k=3 preset=paper", "knn", {"k": 3}),
+        ("metric=knn metric.options.knn.k=3 preset=paper", "knn", {"k": 3}),
+        ("metric=knn preset=paper", "knn", {"k": 1}),
+        ("metric=knn", "knn", {"k": 3}),
+        ("metric=gbc metric.pca=null preset=paper", "gbc", {"pca": None}),
+        ("metric=knn preset=paper preset.metrics.knn.k=2", "knn", {"k": 2}),
+        ("metric=grtd_lbtc ++preset.metrics.lbtc.patch=feature preset=paper", "grtd_lbtc", {"patch": "feature"}),
+        ("metric=grtd_lbtc metric.patch=spatial preset.metrics.lbtc.patch=feature", "grtd_lbtc", {"patch": "spatial"}),
+        ("rank dataset=x encoders=y metrics=knn,gbc metric.options.knn.k=3 preset=paper", "knn", {"k": 3}),
+    ],
+)  # fmt: skip
+def test_what_is_stated_wins_in_every_spelling(words, metric, expected):
+    _, settings, _ = compose(*words.split())
+    found = {one.name: given for one, given in settings.metrics}[metric]
+    assert {key: found[key] for key in expected} == expected
 
 
 def run(*arguments, cwd):

@@ -25,7 +25,7 @@ def plugged(features, labels, *, power: Annotated[int, Interval(1, 4)] = 2) -> f
 
 
 def test_metrics_lists_names_with_facts():
-    found = tebench.metrics()
+    found = tebench.list_metrics()
     assert {"grtd", "lbtc", "grtd_lbtc", "logme", "gbc", "hscore", "random", "n_parameters"} <= set(found)
     assert found["gbc"].direction == "up"
     assert list(found) == sorted(found)
@@ -74,11 +74,11 @@ def test_keyword_parameters_are_typed_and_checked(scratch_registry, facts):
     metric = scratch_registry.get("mine")
     assert metric.complete({"ridge": 1}) == {"k": 3, "mode": "a", "ridge": 1.0}
     for given, words in (
-        ({"k": 0}, r"metric mine: parameter 'k' must be int 1..9, got 0"),
-        ({"k": True}, "must be int"),
-        ({"k": 2.5}, "must be int"),
+        ({"k": 0}, r"metric mine: parameter 'k' must be a whole number 1..9, got 0"),
+        ({"k": True}, "must be a whole number"),
+        ({"k": 2.5}, "must be a whole number"),
         ({"mode": "c"}, "'mode' must be one of a, b, got 'c'"),
-        ({"ridge": float("nan")}, "'ridge' must be float or null"),
+        ({"ridge": float("nan")}, "'ridge' must be a number or null"),
         ({"kk": 1}, r"unknown parameter of metric mine 'kk'. Did you mean 'k'\?"),
     ):
         with pytest.raises(InputError, match=words):
@@ -130,7 +130,7 @@ def test_entry_point_of_an_installed_package(tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[tebench.metrics]\nplugged = their_package\n")
     path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
-    code = f"{path}; import tebench; print(tebench.metrics()['plugged'].title)"
+    code = f"{path}; import tebench; print(tebench.list_metrics()['plugged'].title)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "Plugged", done.stderr
     (info / "entry_points.txt").write_text("[tebench.metrics]\nplugged = absent_package\n")
@@ -143,5 +143,30 @@ def test_importing_is_light():
     import subprocess
 
     heavy = "{'torch', 'scipy', 'pandas', 'matplotlib'}"
-    code = f"import tebench, sys; tebench.metrics(); print({heavy} & set(sys.modules))"
+    code = f"import tebench, sys; tebench.list_metrics(); print({heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+CELL = """
+from tebench import Interval, metric
+@metric(name='celled', title='C', paper='none', direction='up', range=(0.0, 9.0), reads='matrix', cost='linear')
+def celled(features, labels) -> float:
+    'A number.'
+    return {value}
+"""
+
+
+def test_a_notebook_cell_that_runs_again_replaces_its_metric(scratch_registry):
+    names = {"__name__": "__main__"}
+    for number, value in enumerate((1.0, 2.0)):  # every run of a cell has a file name of its own
+        exec(compile(CELL.format(value=value), f"<ipython-input-{number}>", "exec"), names)
+    assert tebench.score("celled", [[0.0], [2.0]], [0, 1]) == 2.0
+    with pytest.raises(InputError, match="the name is taken by <ipython-input-1>"):
+        exec(compile(CELL.format(value=3.0), "elsewhere.py", "exec"), {"__name__": "elsewhere"})
+    with pytest.raises(InputError, match="the name is taken"):  # another function of the same cell
+        exec(compile(CELL.format(value=3.0).replace("def celled", "def other"), "<ipython-input-2>", "exec"), names)
+
+
+def test_the_old_name_of_list_metrics_warns():
+    with pytest.warns(DeprecationWarning, match=r"tebench\.list_metrics\(\)"):
+        assert tebench.metrics() == tebench.list_metrics()

@@ -44,7 +44,7 @@ def encoder_rows():
     rng, cases = np.random.default_rng(0), np.repeat(np.arange(6), 2_816)
     labels = np.concatenate([np.r_[rng.integers(1, 4, 256), np.zeros(2_560, int)] for _ in range(6)])
     patch_cases, patches = np.repeat(np.arange(6), 800), np.arange(4_800).reshape(300, 16)
-    patch_labels, facts = rng.integers(0, 4, 4_800), tebench.metrics()["grtd_lbtc"]
+    patch_labels, facts = rng.integers(0, 4, 4_800), tebench.list_metrics()["grtd_lbtc"]
     parts, seconds = {"grtd": [], "lbtc": []}, 0.0
 
     def features(own, width):

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from tebench.base import storage
 from tebench.base.errors import InputError, TebenchError
+from tebench.cli.config import compose
 from tebench.cli.jobs import pretrain as job
 from tebench.encoders import catalogue, pretrained
 from tebench.pretraining import runs, sources, train
@@ -123,33 +124,34 @@ def test_learning_rate_rises_and_falls():
     assert factors[0] < factors[5] < factors[10] == max(factors) == 1.0 and factors[99] < 0.001
 
 
-def _config(tmp_path, **job_options):
-    own = {"shape": "resenc_s", "method": "mae", "dose": "full", "steps": 1, "folder": str(tmp_path / "out")}
-    own |= job_options
-    return {"job": own, "seed": 0, "device": "cpu", "cache": str(tmp_path / "cache"), "progress": False}
+def _config(tmp_path, *words):
+    given = ["method=mae", "steps=1", f"folder={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}", "progress=false"]
+    return compose("pretrain", *given, *words)[1:]
 
 
 def test_the_job_writes_and_prints_the_hash(made_up, tmp_path, capsys):
-    job.run(_config(tmp_path))
+    job.run(*_config(tmp_path))
     path = tmp_path / "out" / "ssl_mae_steps1.safetensors"
     assert capsys.readouterr().out.split() == [str(path), "sha256", storage.sha256_file(path)]
     assert json.loads(path.with_suffix(".json").read_text())["command"].endswith("seed=0 steps=1")
-    job.run(_config(tmp_path))
+    job.run(*_config(tmp_path))
     assert capsys.readouterr().out.strip().endswith("(was there)")
 
 
 def test_the_job_refuses_what_it_cannot_do(tmp_path):
     for options, message in (
-        ({"steps": 0}, "steps must be a whole number"),
-        ({"method": []}, "method must be a name"),
-        ({"method": ["mae", "mae"]}, "name each once"),
-        ({"method": "mea"}, "Did you mean 'mae'"),
-        ({"shape": "unet"}, "Did you mean 'unet_s'"),
-        ({"shape": "unet_s", "method": "spark"}, "method=spark is computed inside residual blocks: shape must be"),
+        ("steps=0", "steps must be a whole number"),
+        ("method=[]", "name at least one"),
+        ("method=[mae,mae]", "each once"),
+        ("method=mea", "Did you mean 'mae'"),
+        ("shape=unet", "Did you mean 'unet_s'"),
+        (("shape=unet_s", "method=spark"), "method=spark is computed inside residual blocks: shape must be"),
     ):
         with pytest.raises(InputError, match=message):
-            job.run(_config(tmp_path, **options))
+            job.run(*_config(tmp_path, *([options] if isinstance(options, str) else options)))
     with pytest.raises(InputError, match="on the CPU"):
-        job.run({**_config(tmp_path), "device": "cuda"})
-    assert job.methods("all") == job.methods(list(job.methods("all")))
-    assert set(job.methods("all")) - set(job.methods("all", "unet_s")) == {"spark"}
+        settings, options = _config(tmp_path)
+        object.__setattr__(settings, "device", "cuda")  # as on a machine that has one
+        job.run(settings, options)
+    assert job.methods(("all",)) == job.methods(tuple(job.methods(("all",))))
+    assert set(job.methods(("all",))) - set(job.methods(("all",), "unet_s")) == {"spark"}

@@ -24,7 +24,7 @@ def test_unknown_names_and_wrong_numbers_are_refused():
         Recipe.load("simcl")
     with pytest.raises(UnknownNameError, match="dose"):
         Recipe.load("mae").steps("half")
-    with pytest.raises(InputError, match=r"'mae'.*'share' must be float 0.05..0.95, got 2"):
+    with pytest.raises(InputError, match=r"'mae'.*'share' must be a number 0.05..0.95, got 2"):
         Recipe.make(name="mae", title="", paper="", options={"share": 2})
     with pytest.raises(InputError, match="crop must be a multiple of 16, got 40"):
         recipe("mae", crop=40)

@@ -13,27 +13,25 @@ import pandas as pd
 import pytest
 
 from tebench.base.errors import InputError
+from tebench.cli.config import compose
 from tebench.cli.jobs import leaderboard as job
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool
 from tebench.publication import boards as leaderboard_boards
-from tebench.publication import citation, leaderboard_page, leaderboard_rows, page_data, publish
+from tebench.publication import citation, columns, leaderboard_page, leaderboard_rows, page_data, publish
 from tebench.publication.boards import Board, evaluate_all, read, result_of
 from tebench.publication.pools import rescore, stale
+from tebench.reporting.summary import number
 
 HOSTILE = "=1+1</script><script>alert('x')</script><img src=x onerror=alert(1)>\"&_%${\\input{x}}"
 NARROW = Pool("third_party", tuple(leaderboard_world.ENCODERS[:3]))
-CONFIG = {
-    "job": {"folder": None, "check": False, "update": False, "metrics": None}, "protocol": {"name": "starter-v1"},
-    "workers": 1,
-}  # fmt: skip
 
 
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory):
     folder = leaderboard_world.write(tmp_path_factory.mktemp("leaderboard"), *leaderboard_world.rows_and_truth())
-    job.run({**CONFIG, "job": {**CONFIG["job"], "folder": str(folder)}})
+    job.run(*compose("leaderboard", f"folder={folder}", "workers=1")[1:])
     return folder
 
 
@@ -80,9 +78,9 @@ def _embedded(page):
     for board in data["boards"]:
         for pool in board["pools"]:
             for (task, slug), view in zip(board["tasks"], pool["views"], strict=True):
-                rows = [dict(zip(data["columns"], row, strict=True)) for row in view["rows"]]
+                rows = [dict(zip(data["row"], row, strict=True)) for row in view["rows"]]
                 for row in rows:
-                    row |= {name: data["strings"][row[name]] for name in ("interval", "status", "reason")}
+                    row |= {name: data["strings"][row[name]] for name in page_data.WORDED}
                     row["metric"], row["slug"], row["title"] = board["metrics"][row["metric"]]
                     row |= {"task": task, "pool": pool, "board": board}
                 found[".".join([board["slug"], pool["slug"], slug])] = rows
@@ -109,7 +107,7 @@ def test_the_same_rows_give_the_same_bytes_and_a_changed_byte_is_named(folder, c
     assert publish.differences(folder, made) == ["tables/stray.tex was not generated"]
     monkeypatch.setattr(publish, "build", lambda *_, **__: made)
     with pytest.raises(SystemExit, match="1"):
-        job.run({**CONFIG, "job": {**CONFIG["job"], "folder": str(folder), "check": True}})
+        job.run(*compose("leaderboard", f"folder={folder}", "check=true", "workers=1")[1:])
     assert "tables/stray.tex was not generated" in capsys.readouterr().out
     (folder / "tables" / "stray.tex").unlink()
 
@@ -143,8 +141,10 @@ def test_pool_scores_are_recomputed_and_equal_an_evaluation_of_the_narrower_pool
     for row in expected.itertuples():
         view = page_data.view_id("starter-v1", "third_party", row.task)
         (shown,) = [item for item in embedded[view] if item["metric"] == row.metric]
-        assert shown["n"] == row.n
-        for name in ("tau_w", "low", "null_low", "null_high", "regret", "p"):
+        texts = dict(zip([one.name for one in columns.COLUMNS], shown["cells"], strict=not shown["word"]))
+        if not shown["word"]:
+            assert texts["n"] == str(row.n) and texts["regret"] == number(row.regret)
+        for name in ("tau_w", "low", "null_low", "null_high", "p"):
             value = getattr(row, name)
             assert (shown[name] is None) == (value != value)
             if value == value:
@@ -230,10 +230,10 @@ def test_every_number_of_every_pool_is_in_the_data_with_what_its_picture_needs(p
                     key = (row["metric"], task, encoder)
                     if key in points.index:
                         assert row["z"][k] == pytest.approx(points.loc[key, "z"], rel=1e-2)
-                        assert row["score"][k] == pytest.approx(points.loc[key, "score"], rel=1e-3)
+                        assert row["score"][k] == columns.brief(points.loc[key, "score"])
                     if key in effect.index and np.isfinite(effect.loc[key, "tau_w"]):
-                        assert row["without"][k] == pytest.approx(effect.loc[key, "tau_w"], rel=1e-3, abs=1e-9)
-                        assert row["change"][k] == pytest.approx(effect.loc[key, "change"], rel=1e-3, abs=1e-9)
+                        assert row["without"][k] == number(effect.loc[key, "tau_w"])
+                        assert row["change"][k] == number(effect.loc[key, "change"])
     leep = next(row for row in embedded["starter-v1.zoo.tissues"] if row["metric"] == "leep")
     words = {k: [_data(page)["strings"][place] for place in pair] for k, pair in leep["absent"].items()}
     assert list(words.values()) == [["n/a", "no source head"]] * 3
@@ -362,19 +362,16 @@ def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_p
     monkeypatch.setattr(scores, "score_world", lambda *_: [Score(**row) for row in scored.to_dict("records")])
     made = SimpleNamespace(name="starter", encoders=board.pools[0].encoders, tasks=board.tasks, pool="zoo", seed=0)
     monkeypatch.setattr(spec, "resolve", lambda _: made)
-    config = {
-        **CONFIG, "job": {**CONFIG["job"], "metrics": ["gbc"]}, "benchmark": {"ground_truth": "starter.csv"},
-        "encoders": None, "tasks": None, "stages": None, "plugins": [],
-    }  # fmt: skip
-    rows = leaderboard_rows.read(job.update(config, tmp_path))
+    settings, options = compose("leaderboard", "benchmark=starter", "update=true", "metric=gbc")[1:]
+    rows = leaderboard_rows.read(job.update(settings, options, tmp_path))
     key = ["metric", "task", "encoder"]
     moved = (rows.set_index(key)["score"] - board.rows.set_index(key)["score"]).groupby("metric").mean()
     assert moved["gbc"] == pytest.approx(1)
     assert moved.drop("gbc").abs().max() == 0
     with pytest.raises(InputError, match="whole benchmark"):
-        job.update({**config, "tasks": ["tissues"]}, tmp_path)
+        job.update(replace(settings, tasks=("tissues",)), options, tmp_path)
     with pytest.raises(InputError, match="Did you mean 'gbc'"):
-        job.update({**config, "job": {**CONFIG["job"], "metrics": ["gbcc"]}}, tmp_path)
+        job.update(settings, replace(options, metrics=("gbcc",)), tmp_path)
 
 
 def test_an_update_of_all_keeps_the_rows_of_submissions(board, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 import tebench
 from tebench.base.errors import InputError
+from tebench.cli.config import compose
 from tebench.cli.jobs import docs
 from tebench.reporting.metric_docs import built_in, render, section
 
@@ -48,14 +49,14 @@ def test_a_section_says_what_was_declared(scratch_registry, facts):
 
 
 def test_a_refusal_shows_its_reason_and_no_range():
-    text = section(tebench.metrics()["otce"])
+    text = section(tebench.list_metrics()["otce"])
     assert "refused: OTCE couples source and target samples" in text
     assert "range" not in text
 
 
 def test_the_job_writes_the_page(tmp_path, capsys):
-    docs.run({"job": {"folder": str(tmp_path / "new")}})
+    docs.run(*compose("docs", f"folder={tmp_path / 'new'}")[1:])
     assert (tmp_path / "new" / "metrics.md").read_text(encoding="utf-8") == render(built_in())
     assert "metrics.md" in capsys.readouterr().out
-    with pytest.raises(InputError, match=r"job\.folder must be the path"):
-        docs.run({"job": {"folder": None}})
+    with pytest.raises(InputError, match="folder must be text, got None"):
+        compose("docs", "folder=null")

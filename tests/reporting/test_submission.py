@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import tebench
+from tebench.cli.config import compose
 from tebench.cli.jobs import submit
 from tebench.cli.jobs import validate as job
 from tebench.features.sample import FeatureSet, Sample
@@ -17,7 +18,6 @@ from tebench.publication import leaderboard_rows, submission
 from tebench.publication.validation import claims, validate
 
 SOURCE = leaderboard_world.digest("mine.py")
-CONFIG = {"job": {"file": None, "folder": None, "accept": False}, "plugins": []}
 TREE = Path(tebench.__file__).parents[1] / "leaderboard"
 
 
@@ -62,13 +62,13 @@ def test_a_sound_submission_passes_and_is_accepted_once(folder, check, tmp_path,
     assert any("true labels score better than permuted ones in" in note for note in found.notes)
     target = folder / "results" / "starter.csv"
     before = target.read_text()
-    config = {**CONFIG, "job": {"file": str(tmp_path / "submission.csv"), "folder": str(folder), "accept": True}}
+    config = compose("validate", str(tmp_path / "submission.csv"), f"folder={folder}", "accept=true")[1:]
     try:
-        job.run(config)
+        job.run(*config)
         assert "sound" in capsys.readouterr().out
         once = target.read_text()
         assert set(leaderboard_rows.read(target)["metric"]) == {"gbc", "grtd", "mine"}
-        job.run(config)  # in the tree it stays sound after its rows are published
+        job.run(*config)  # in the tree it stays sound after its rows are published
         assert target.read_text() == once
     finally:
         target.write_text(before)
@@ -203,7 +203,7 @@ def test_without_published_rows_nothing_can_be_compared(check, sound, tmp_path):
 def test_a_refusal_is_an_exit_code(folder, tmp_path, capsys):
     (tmp_path / "s.csv").write_text("x")
     with pytest.raises(SystemExit, match="1"):
-        job.run({**CONFIG, "job": {**CONFIG["job"], "file": str(tmp_path / "s.csv"), "folder": str(folder)}})
+        job.run(*compose("validate", str(tmp_path / "s.csv"), f"folder={folder}")[1:])
     assert "refused" in capsys.readouterr().out
 
 
@@ -251,19 +251,19 @@ def test_some_cells_are_scored_again_with_the_metrics_file(folder, sound, tmp_pa
     facts, rows = sound
     path = tmp_path / "s.csv"
     path.write_text(submission.text(facts, rows), encoding="utf-8")
-    config = {"job": {"cells": 3}, "benchmark": {"name": "starter"}}
+    settings = compose("validate", "benchmark=starter")[1]
     true = rows[rows["metric"] == "mine"].set_index(["task", "encoder"])["score"]
     known = registry.load() | {"mine": SimpleNamespace(name="mine", reads="matrix")}
     monkeypatch.setattr(registry, "load", lambda: known)
-    monkeypatch.setattr(job, "_score", lambda config, metric, row: true[row.task, row.encoder])
-    problems, notes = job.again(config, path)
+    monkeypatch.setattr(job, "_score", lambda settings, metric, row: true[row.task, row.encoder])
+    problems, notes = job.again(settings, path, 3)
     assert problems == [] and notes[0].startswith("3 cells scored again, equal: ")
-    monkeypatch.setattr(job, "_score", lambda config, metric, row: true[row.task, row.encoder] + 1e-3)
-    assert job.again(config, path)[0][0].startswith("the scores are not what the metric gives: ")
+    monkeypatch.setattr(job, "_score", lambda settings, metric, row: true[row.task, row.encoder] + 1e-3)
+    assert job.again(settings, path, 3)[0][0].startswith("the scores are not what the metric gives: ")
     known["mine"].reads = "parts"
-    assert "no cell was scored again" in job.again(config, path)[1][0]
+    assert "no cell was scored again" in job.again(settings, path, 3)[1][0]
     del known["mine"]
-    assert "registers no metric 'mine'" in job.again(config, path)[0][0]
+    assert "registers no metric 'mine'" in job.again(settings, path, 3)[0][0]
 
 
 @pytest.mark.parametrize(

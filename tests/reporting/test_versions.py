@@ -9,6 +9,7 @@ import pytest
 
 import tebench
 from tebench.base.errors import CacheError, InputError
+from tebench.cli.config import compose
 from tebench.cli.jobs import leaderboard as job
 from tebench.cli.jobs.cite import cite
 from tebench.publication import publish, versions
@@ -118,9 +119,8 @@ def test_the_check_names_an_altered_version(folder, capsys, monkeypatch):
     (folder / "v1.0" / "manifest.json").write_text('{"files": {"../../secret": "0"}}')
     monkeypatch.setattr(publish, "build", lambda *_, **__: {"index.html": b"x"})
     monkeypatch.setattr(publish, "differences", lambda *_: [])
-    options = {"folder": str(folder), "check": True, "update": False, "metrics": None, "freeze": None}
     with pytest.raises(SystemExit, match="1"):
-        job.run({"job": options, "protocol": {"name": "starter-v1"}, "workers": 1})
+        job.run(*compose("leaderboard", f"folder={folder}", "check=true", "workers=1")[1:])
     assert "lies outside" in (said := capsys.readouterr().out) and "frozen version was altered" in said
-    with pytest.raises(InputError, match=r"neither with job.update nor with job.freeze"):
-        job.run({"job": {**options, "freeze": "v1.0"}, "protocol": {"name": "starter-v1"}, "workers": 1})
+    with pytest.raises(InputError, match=r"neither with update nor with freeze"):
+        compose("leaderboard", "check=true", "freeze=v1.0")

@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -44,11 +44,10 @@ class Room:
     before: tuple[str, ...] = ()
 
 
-def _config(job: str, *changes: str) -> dict:
+def _config(job: str, *changes: str) -> tuple:
     small = [a for a in tiny_world.SMALL if a.split("=", 1)[0] not in ("plugins", "encoders")]
-    if job != "score":
-        small.remove("job.beside=[]")
-    return own_world.compose(f"job={job}", *small, "encoders=[tiny,other,third]", *changes)
+    words = own_world.read_by(job, [*small, "encoders=[tiny,other,third]", *changes])
+    return own_world.compose(f"job={job}", *words)
 
 
 _CONFIGS = {
@@ -62,7 +61,8 @@ def _job(name: str, folder: Path) -> None:
     from tebench.cli.jobs import extract, score
 
     verb = {"extraction": extract, "scoring": score}[name]
-    verb.run(_composed[name] | {"cache": str(folder / "cache"), "output": str(folder / "out")})
+    settings, options = _composed[name]
+    verb.run(replace(settings, cache=str(folder / "cache"), output=str(folder / "out")), options)
 
 
 def _finetune(folder: Path) -> None:

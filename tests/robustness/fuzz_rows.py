@@ -98,27 +98,17 @@ def _protocol():
 @reader("command line", "words")
 def _command_line():
     def read(data: bytes, folder: Path):
-        from hydra import compose, initialize_config_module
         from hydra.errors import HydraException
-        from omegaconf import OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
 
         from tebench.base.errors import InputError
-        from tebench.cli import main
-        from tebench.cli.options import prepare, requested_metrics, store_metrics
+        from tebench.cli.config import compose
 
         words = data.decode("utf-8", "replace").split("\0")
         words = [word for word in words if not word.lstrip("+~").startswith("plug")]  # plugins are code on purpose
-        ready = prepare(words)
-        store_metrics()
         try:
-            with initialize_config_module("tebench.conf", version_base="1.3"):
-                config = compose("config", overrides=ready)
-            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        except (HydraException, OmegaConfBaseException) as error:
+            compose(*words)
+        except HydraException as error:
             raise InputError(str(error)) from error
-        main.check(plain)
-        requested_metrics(plain)
 
     def sound(folder: Path) -> list[bytes]:
         lines = [

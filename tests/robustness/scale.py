@@ -115,13 +115,14 @@ def _powers(rows: list[dict], key: str) -> str:
 
 
 NOTES = """## What broke first
-1. Evaluation: tau compared all pairs of encoders for every bootstrap draw, permutation and left-out encoder, K^2 each.
-   From 160 encoders on it sorts (`tebench/evaluation/concordance.py`), K log K, with the same whole numbers.
+1. Evaluation: tau compares all pairs of encoders for every bootstrap draw, permutation and left-out encoder, K^2 each.
+   Counting by sorting would take K log K, 3 times less at 200 encoders and 12 times at 1,000; pools of today have
+   some 20 to 200, where it does not pay for its hundred lines.
 2. Rows of a leaderboard are refused above 200,000 rows or 50 MB, limits on files that may come from anyone, and
    1,000 x 100 with two metrics passes the second. A benchmark states `most_rows` (encoders x tasks x metrics x seeds)
    in its conf/benchmark/NAME.yaml and is then read up to that many rows of 1,000 bytes (`leaderboard_rows.most_rows`);
    all others are refused as before. Rows are checked one by one, and words that return are kept once. A submission
-   keeps its limit of 10 MB, some 20,000 rows; a larger pool's rows come from `job=leaderboard job.update=true`.
+   keeps its limit of 10 MB, some 20,000 rows; a larger pool's rows come from `job=leaderboard update=true`.
 3. Ground truth: every task and encoder filtered all rows, quadratic in the grid. It is grouped in one pass now.
 4. Files: a cell is one small file, so a disk with 4 KB blocks holds more than the bytes say, and a shared file system
    sees as many opens. Reading is linear in cells.

@@ -89,7 +89,7 @@ def _any(load):
 
 
 def stage_values() -> dict[str, dict]:
-    """Every room that a score runs through, with its version: sampling, extraction, moments, trees, views, resampling."""
+    """Every room that a score runs through, with its version: sampling, extraction, moments, trees, views."""
     import tempfile
 
     import extraction_fakes as fakes
@@ -121,15 +121,20 @@ def stage_values() -> dict[str, dict]:
         rows = np.flatnonzero(~np.isin(one.sample.case, group))
         record.take(0, ("without", i), FeatureView(lambda rows=rows: jackknife.at_rows(one, rows), "task"), {})
     left = {str(i): record.values["without", i][0] for i in range(3)}
-    return {
-        "sampling": {"version": sampling.VERSION, "values": {"rows": len(sample), "coordinates": int(sample.coordinates.sum()),
-                     "labels": int(sample.labels.sum()), "roles": int((sample.role * np.arange(len(sample))).sum())}},
-        "extraction": {"version": features.VERSION, "values": sums},
-        "moments": {"version": moments.VERSION, "values": {"total": float(formed.spectrum.values.sum()),
-                    "largest": float(formed.spectrum.values.max())}},
-        "graphs": {"version": graphs.VERSION, "values": {"length": float(np.sum(lengths)), "longest": float(np.max(lengths))}},
-        "scoring": {"version": identity.SCORING_VERSION, "values": {**policies, **{f"without {k}": v for k, v in left.items()}}},
+    drawn = {
+        "rows": len(sample), "coordinates": int(sample.coordinates.sum()), "labels": int(sample.labels.sum()),
+        "roles": int((sample.role * np.arange(len(sample))).sum()),
     }  # fmt: skip
+    spectrum = {"total": float(formed.spectrum.values.sum()), "largest": float(formed.spectrum.values.max())}
+    tree = {"length": float(np.sum(lengths)), "longest": float(np.max(lengths))}
+    views = {**policies, **{f"without {case}": value for case, value in left.items()}}
+    return {
+        "sampling": {"version": sampling.VERSION, "values": drawn},
+        "extraction": {"version": features.VERSION, "values": sums},
+        "moments": {"version": moments.VERSION, "values": spectrum},
+        "graphs": {"version": graphs.VERSION, "values": tree},
+        "scoring": {"version": identity.SCORING_VERSION, "values": views},
+    }
 
 
 def computed() -> dict:

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import weightedtau
 
 from tebench.base.errors import InputError
-from tebench.cli.jobs import score
+from tebench.benchmark.tables import evaluate_published
+from tebench.cli.config import compose as settings_of
 from tebench.evaluation import groundtruth
 from tebench.scoring import imported
 
@@ -22,12 +23,9 @@ def truth():
     return groundtruth.read(TRUTH)
 
 
-def config(path, output, **job):
-    benchmark = {"name": "openmind_resenc", "ground_truth": "openmind.csv", "protocol": "openmind-table2"}
-    return {
-        "job": {"scores": str(path), "direction": "up", "target": None, **job}, "benchmark": benchmark,
-        "encoders": None, "tasks": None, "seed": 0, "output": str(output), "protocol": {"name": "starter-v1"},
-    }  # fmt: skip
+def evaluated(path, output, **options):
+    settings = settings_of("benchmark=openmind_resenc", f"output={output}")[1]
+    return evaluate_published(settings, {"scores": str(path), "direction": "up", "target": None, **options})
 
 
 def test_ground_truth_rows_are_the_published_table(truth):
@@ -51,7 +49,7 @@ def test_published_correlations_are_reached_by_some_order(truth, tmp_path, task,
     )
     path = tmp_path / "scores.csv"
     pd.DataFrame({"encoder": POOL, task: order}).to_csv(path, index=False)
-    text = score.from_table(config(path, tmp_path / "out"))
+    text = evaluated(path, tmp_path / "out")
     result = pd.read_csv(tmp_path / "out" / "correlation.csv").set_index("task")
     assert round(result.loc[task, "tau_w"], 3) == published and result.loc[task, "n"] == 7
     assert "7 encoders" in text and (tmp_path / "out" / "figures" / f"correlation-{task}.svg").is_file()
@@ -63,7 +61,7 @@ def test_long_tables_and_both_directions(tmp_path, truth):
     pd.DataFrame(rows, columns=["encoder", "task", "metric", "score"]).to_csv(path, index=False)
     found = {}
     for direction in ("up", "down"):
-        score.from_table(config(path, tmp_path / direction, direction=direction))
+        evaluated(path, tmp_path / direction, direction=direction)
         table = pd.read_csv(tmp_path / direction / "correlation.csv")
         found[direction] = table[table["task"] == "kit"].set_index("metric")["tau_w"]
     dice = truth[truth["task"] == "kit"].set_index("encoder")["value"].loc[POOL].to_numpy()

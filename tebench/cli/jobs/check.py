@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from typing import ClassVar
 
-from tebench.cli.options import requested_metrics
-from tebench.metrics.checks import run_checks
+from tebench.base.errors import InputError
+from tebench.benchmark.settings import Settings
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Run the common checks on a metric; exit code 1 when one fails.
+
+    tebench check metric=logme
+    tebench check metric=mine plugins=mine.py
+    """
+
+    READS: ClassVar = ("metric",)
+
+
+def run(settings: Settings, options: Options) -> None:
     """Print one line per check and exit with 1 when any failed."""
+    from tebench.metrics.checks import run_checks
+
     failed = 0
-    for metric, _ in requested_metrics(config):
+    for metric, given in settings.metrics:
+        if changed := [key for key, value in given.items() if value != metric.parameters[key].default]:
+            raise InputError(f"job=check checks a metric at its defaults: leave out metric.{changed[0]}.")
         print(f"{metric.name}: {metric.title} ({metric.direction}, range {metric.range_text}, {metric.paper})")
         for result in run_checks(metric):
             print(f"  {result.status:<9} {result.check:<38} {result.seen}")

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tebench.base import storage
-from tebench.base.errors import InputError
-from tebench.reporting import metric_docs
+from tebench.benchmark.options import option
+from tebench.benchmark.settings import Settings
 
 
-def run(config: dict) -> None:
-    """Write metrics.md, encoders.md, leakage.md and relatedness.md into job.folder and print where they are."""
-    folder = config["job"]["folder"]
-    if not isinstance(folder, str) or not folder:
-        raise InputError(f"job.folder must be the path of a folder, got {folder!r}.")
+@dataclass(frozen=True)
+class Options:
+    """Write metrics.md, encoders.md, leakage.md and relatedness.md from registered facts.
+
+    tebench docs
+    """
+
+    READS: ClassVar = ()
+
+    folder: str = option("docs", "where they go")
+
+
+def run(settings: Settings, options: Options) -> None:
+    """Write the four pages into the folder and print where they are."""
+    from tebench.reporting import metric_docs
+
+    folder = options.folder
     path = Path(folder) / "metrics.md"
     metrics = metric_docs.built_in()
     storage.write_text(path, metric_docs.render(metrics))

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tebench.base import storage
 from tebench.base.errors import InputError
+from tebench.benchmark.options import option
+from tebench.benchmark.settings import Benchmark, Settings
 from tebench.encoders import catalogue, checkpoints
 
 AXES = "xyz"
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Print what was understood of each encoder or checkpoint: architecture, stages, input.
+
+    tebench encoders benchmark=starter
+    tebench encoders encoders=my_checkpoints          a folder, a file, names, or a list of these
+    """
+
+    READS: ClassVar = ("benchmark", "encoders")
+
+    records: str | None = option(None, "folder: write the provenance record of every encoder of the catalogue, as JSON")
+
+
+def run(settings: Settings, options: Options) -> None:
     """Print one row an encoder, then what is unusual; exit with 1 when a file is refused."""
-    items = config["encoders"] or _pool(config["benchmark"])
+    items = settings.encoders or _pool(settings.benchmark)
     rows, notes, refused = [], [], []
     for name in catalogue.choose(items):
         try:
@@ -37,9 +53,9 @@ def run(config: dict) -> None:
         print("\nFiles")
         for name, path in files.items():
             print(f"  {name}: {path}")
-    if config.get("job", {}).get("records"):
+    if options.records:
         print("\nRecords")
-        for path in write_records([r["encoder"] for r in rows], Path(config["job"]["records"]).expanduser()):
+        for path in write_records([r["encoder"] for r in rows], Path(options.records).expanduser()):
             print(f"  {path}")
     if refused:
         sys.exit(1)
@@ -60,16 +76,16 @@ def write_records(names: list[str], folder: Path) -> list[Path]:
     return written
 
 
-def _pool(benchmark: dict) -> list[str]:
+def _pool(benchmark: Benchmark) -> list[str]:
     """The benchmark's encoders; of one that ships none, those whose checkpoints are there."""
-    if not benchmark.get("datasets"):
-        return catalogue.names(benchmark["pool"])
+    if not benchmark.datasets:
+        return catalogue.names(benchmark.pool)
     from tebench.benchmark import local_files
 
-    found = local_files.find_encoders(benchmark["encoders"], benchmark["checkpoints"])
+    found = local_files.find_encoders(benchmark.encoders, benchmark.checkpoints)
     if not found:
-        listing = "\n".join(local_files.missing(benchmark, benchmark["encoders"], [], set(), set()))
-        raise InputError(f"no checkpoint of benchmark {benchmark['name']} is there. Missing:\n{listing}")
+        listing = "\n".join(local_files.missing(benchmark, benchmark.encoders, [], set(), set()))
+        raise InputError(f"no checkpoint of benchmark {benchmark.name} is there. Missing:\n{listing}")
     local_files.register(found)
     return list(found)
 

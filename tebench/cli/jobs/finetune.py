@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from tebench.base import storage
 from tebench.base.errors import InputError
+from tebench.benchmark.options import option
+from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, resolve
 from tebench.finetuning import rows, spread
 from tebench.finetuning.runs import run_grid
+from tebench.metrics.parameters import Interval
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Fine-tune every encoder on every task and write test Dice rows (resumable).
+
+    tebench finetune benchmark=starter seeds=[0,1,2,3]
+    tebench finetune encoders=deepbet tasks=lungs protocol=starter-v1-frozen
+    """
+
+    READS: ClassVar = ("benchmark", "encoders", "leaked", "tasks", "protocol", "retry")
+
+    seeds: tuple[Annotated[int, Interval(0)], ...] = option((0, 1, 2), "one run each")
+    folder: str | None = option(None, "finished runs, one file each; null: <cache>/finetuning")
+    rows: str = option("outputs/${benchmark.name}/finetuning", "folder of the CSV rows and of the spread over seeds")
+
+
+def run(settings: Settings, options: Options) -> None:
     """Run encoders x tasks x seeds under `protocol`; rows of all finished runs and the spread of their tasks as CSV."""
-    job = config["job"]
-    world = resolve(config | {"output": job["rows"]})
-    seeds = job["seeds"]
-    if not isinstance(seeds, list) or not seeds or not all(type(s) is int and s >= 0 for s in seeds):
-        raise InputError(f"job.seeds must be a list of whole numbers >= 0 such as [0,1,2], got {seeds!r}.")
-    _check_name(config["protocol"])
+    world = resolve(replace(settings, output=options.rows))
+    _check_name(settings.protocol)
     _check_test_cases(world)
-    folder = Path(job["folder"]).expanduser() if job["folder"] else world.cache / "finetuning"
+    folder = Path(options.folder).expanduser() if options.folder else world.cache / "finetuning"
     out = world.output
     report = run_grid(
-        config["protocol"], world.encoders, world.tasks, seeds, folder=folder, workers=world.workers,
+        settings.protocol, world.encoders, world.tasks, list(options.seeds), folder=folder, workers=world.workers,
         device=world.device, progress=world.progress, retry=world.retry,
         on_result=_now_and_then(lambda: rows.write_csvs(folder, out, world.name)),
     )  # fmt: skip
@@ -65,12 +82,12 @@ def _check_test_cases(world: World) -> None:
         raise InputError(
             f"job=finetune measures Dice on test cases, and {', '.join(lacking)} of benchmark {world.name} have none: "
             "the labelled cases of a data set opened from a folder are all read by the scores. Rows that were measured "
-            "elsewhere serve as ground truth: job=score job.target=FILE.csv (columns protocol, encoder, task, seed, "
+            "elsewhere serve as ground truth: job=score target=FILE.csv (columns protocol, encoder, task, seed, "
             "metric, value)."
         )
 
 
-def _check_name(given: dict) -> None:
+def _check_name(given: Mapping) -> None:
     """A protocol's name stands for its values: changed values need a name of their own."""
     from tebench.benchmark.conf import group_options
     from tebench.finetuning.protocol import Protocol

@@ -2,98 +2,71 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
-from tebench.base import storage
-from tebench.base.errors import InputError
 from tebench.benchmark import grid_state
-from tebench.benchmark.grid_state import COLUMNS, PARTS, STATES, State
+from tebench.benchmark.grid_report import finetuning_folder, listing, table, write_csv
+from tebench.benchmark.grid_state import State
+from tebench.benchmark.options import option
+from tebench.benchmark.requests import requests_of
+from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, resolve
-from tebench.cli.jobs.score import requests_of
-from tebench.metrics import presets
+from tebench.metrics.parameters import Interval
 from tebench.scoring.request import direct, with_parts
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Show what of the grid is done, running, failed (with reason) or missing, from the files alone.
+
+    tebench status encoders=[deepbet,deepbrain] metric=[grtd_lbtc,logme]
+    tebench status parts=finetune seeds=[0,1]
+    """
+
+    READS: ClassVar = (
+        "benchmark", "metric", "encoders", "leaked", "tasks", "stages", "seed", "sampling", "protocol", "preset",
+        "output",
+    )  # fmt: skip
+
+    parts: tuple[Literal["extract", "finetune", "score"], ...] = option(
+        ("extract", "finetune", "score"), "of the chain", how=True
+    )
+    seeds: tuple[Annotated[int, Interval(0)], ...] = option((0, 1, 2), "of fine-tuning", how=True)
+    folder: str | None = option(None, "results of fine-tuning; null: <cache>/finetuning", how=True)
+    beside: tuple[str, ...] = option(
+        ("random", "n_parameters"), "metrics beside metric=, as job=score has them", empty=True, how=True
+    )
+    fresh: Annotated[float, Interval(0)] = option(
+        30.0,
+        "minutes: where the file system cannot show whether another host holds a lock, a younger partial file does",
+        how=True,
+    )
+    verify: bool = option(False, "true: hash every feature file too, which reads them all", how=True)
+    shown: Annotated[int, Interval(0)] = option(12, "cells listed in each state; the CSV lists all", how=True)
+
+
+def run(settings: Settings, options: Options) -> None:
     """Print counts and what is not done; write every cell into status.csv of the output folder."""
-    world, job = resolve(config), config["job"]
-    states = states_of(config, world)
+    world = resolve(settings)
+    states = states_of(settings, options, world)
     path = world.output / "status.csv"
     write_csv(path, states)
-    print(table(world, config, states))
+    print(table(world, settings.protocol["name"], states))
     for state in ("running", "failed", "missing"):
-        print(listing(state, states, shown=job["shown"]), end="")
+        print(listing(state, states, shown=options.shown), end="")
     print(f"\nevery cell: {path}")
 
 
-def states_of(config: dict, world: World) -> list[State]:
-    """All cells of the parts that `job.parts` names."""
-    job = config["job"]
-    parts = job["parts"]
-    if not isinstance(parts, list) or not parts or not set(parts) <= set(PARTS):
-        raise InputError(f"job.parts must be a list out of {', '.join(PARTS)}, got {parts!r}.")
-    fresh = job["fresh"]
-    if not isinstance(fresh, int | float) or isinstance(fresh, bool) or fresh < 0:
-        raise InputError(f"job.fresh must be minutes >= 0, got {fresh!r}.")
-    states, headers = grid_state.extraction(world, fresh=fresh, verify=job["verify"])
+def states_of(settings: Settings, options: Options, world: World) -> list[State]:
+    """All cells of the parts that `parts` names."""
+    parts, fresh = options.parts, options.fresh
+    states, headers = grid_state.extraction(world, fresh=fresh, verify=options.verify)
     states = states if "extract" in parts else []
     if "finetune" in parts:
-        folder = finetuning_folder(config, world)
-        states += grid_state.finetuning(world, config["protocol"], seeds_of(config), folder, fresh=fresh)[0]
+        folder = finetuning_folder(options.folder, world)
+        states += grid_state.finetuning(world, settings.protocol, list(options.seeds), folder, fresh=fresh)[0]
     if "score" in parts:
-        requests = direct(with_parts(requests_of(config), presets.read(config)))
+        requests = direct(with_parts(requests_of(settings, options.beside), settings.preset))
         states += grid_state.scoring(world, requests, headers)[0]
     return states
-
-
-def seeds_of(config: dict) -> list[int]:
-    seeds = config["job"]["seeds"]
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise InputError(f"job.seeds must be a list of whole numbers >= 0 such as [0,1,2], got {seeds!r}.")
-    return seeds
-
-
-def finetuning_folder(config: dict, world: World) -> Path:
-    folder = config["job"]["folder"]
-    return Path(folder).expanduser() if folder else world.cache / "finetuning"
-
-
-def write_csv(path: Path, states: list[State]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(state) for state in states)
-    storage.write_text(path, text.getvalue())
-
-
-def table(world: World, config: dict, states: list[State]) -> str:
-    """Counts of each part and task."""
-    counts = Counter((state.part, state.task, state.state) for state in states)
-    lines = [
-        f"{world.name}: {len(world.encoders)} encoders x {len(world.tasks)} tasks, sampling seed {world.seed}, "
-        f"protocol {config['protocol']['name']}; cache {world.cache}",
-        f"{'':<34}" + "".join(f"{state:>9}" for state in (*STATES, "all")),
-    ]
-    for part in dict.fromkeys(state.part for state in states):
-        for task in world.tasks:
-            row = [counts[part, task, state] for state in STATES]
-            lines.append(f"{part:<9}{task:<25}" + "".join(f"{n:>9}" for n in (*row, sum(row))))
-    total = Counter(state.state for state in states)
-    lines.append(f"{'all':<34}" + "".join(f"{n:>9}" for n in (*(total[state] for state in STATES), len(states))))
-    return "\n".join(lines)
-
-
-def listing(state: str, states: list[State], shown: int) -> str:
-    """The cells of one state with their detail; "" when there are none."""
-    chosen = [cell for cell in states if cell.state == state]
-    if not chosen:
-        return ""
-    lines = [f"\n{state} ({len(chosen)})"]
-    lines += [f"  {cell.name}" + (f": {cell.detail}" if cell.detail else "") for cell in chosen[:shown]]
-    if len(chosen) > shown:
-        lines.append(f"  and {len(chosen) - shown} more")
-    return "\n".join(lines) + "\n"

@@ -3,34 +3,61 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tebench.base import storage
 from tebench.base.errors import InputError
+from tebench.benchmark.options import option
+from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import leaderboard_folder, published, resolve
-from tebench.publication import leaderboard_rows, submission, validation
+from tebench.metrics.parameters import Interval
+
+if TYPE_CHECKING:
+    from tebench.publication import validation
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Report everything that is wrong with a submission; exit code 1 when anything is.
+
+    tebench validate submission.csv
+    tebench validate submission.csv plugins=mine.py      some scores are computed again
+    tebench validate submission.csv accept=true
+    """
+
+    READS: ClassVar = ("benchmark", "sampling", "seed", "retry")
+
+    file: str | None = option(None, "null: every file of leaderboard/submissions")
+    folder: str | None = option(None, "another folder than leaderboard/")
+    accept: bool = option(False, "true: put the rows of a sound file of a new metric into leaderboard/results")
+    cells: Annotated[int, Interval(0)] = option(3, "with plugins=: so many scores, chosen by the file's hash, again")
+
+
+def run(settings: Settings, options: Options) -> None:
     """Print the findings on each file; exit with 1 when one is refused."""
-    job, given = config["job"], config["plugins"]
-    folder = leaderboard_folder(job["folder"])
-    paths = [Path(str(job["file"])).expanduser()] if job["file"] else sorted((folder / "submissions").glob("*.csv"))
-    if len(given) > 1 or (given and not job["file"]):
-        raise InputError("plugins= names the one file that defines the metric of job.file.")
+    from tebench.publication import validation
+
+    given = settings.plugins
+    folder = leaderboard_folder(options.folder)
+    paths = [Path(options.file).expanduser()] if options.file else sorted((folder / "submissions").glob("*.csv"))
+    if len(given) > 1 or (given and not options.file):
+        raise InputError("plugins= names the one file that defines the metric of file=.")
     digest = storage.sha256_file(Path(given[0]).expanduser()) if given else None
     refused = 0
     for path in paths:
         found = validation.validate(path, folder, source_sha256=digest)
         if found.sound and given:
             found = validation.Verdict(
-                *(a + b for a, b in zip((found.problems, found.notes), again(config, path), strict=True))
+                *(
+                    a + b
+                    for a, b in zip((found.problems, found.notes), again(settings, path, options.cells), strict=True)
+                )
             )
         refused += not found.sound
         print("\n".join(report(path, found)))
-        if found.sound and job["accept"]:
+        if found.sound and options.accept:
             print(accept(path, folder))
     if not paths:
         print(f"no submissions in {folder / 'submissions'}")
@@ -38,20 +65,21 @@ def run(config: dict) -> None:
         sys.exit(1)
 
 
-def again(config: dict, path: Path) -> tuple[list[str], list[str]]:
+def again(settings: Settings, path: Path, most: int) -> tuple[list[str], list[str]]:
     """(problems, notes) of scoring a few cells of the file anew, with the metric that plugins= defines.
 
     Which cells follows from the file's hash. Scores that are relative to a pool would need all of it and are left out.
     """
     from tebench.metrics import registry
+    from tebench.publication import submission, validation
 
     given = submission.parse(submission.read(path))
-    facts, known, most = given.facts, registry.load(), config["job"]["cells"]
-    config = published(config)
+    facts, known = given.facts, registry.load()
+    settings = published(settings)
     if facts["metric"] not in known:
         return [f"the file given with plugins= registers no metric {facts['metric'][:40]!r}"], []
     metric = known[facts["metric"]]
-    if metric.reads in ("parts", "elsewhere", "facts") or facts["benchmark"] != config["benchmark"]["name"]:
+    if metric.reads in ("parts", "elsewhere", "facts") or facts["benchmark"] != settings.benchmark.name:
         return [], [f"no cell was scored again (reads {metric.reads}, benchmark {facts['benchmark']})"]
     own = given.rows[(given.rows["metric"] == metric.name) & (given.rows["status"] == "ok")]
     digest = storage.sha256_file(path)
@@ -60,7 +88,7 @@ def again(config: dict, path: Path) -> tuple[list[str], list[str]]:
     wrong = [
         f"{row.task} / {row.encoder}: scored again {score:.9g}, the file says {row.score:.9g}"
         for row in chosen.itertuples()
-        if not validation.close(score := _score(config, metric, row), row.score)
+        if not validation.close(score := _score(settings, metric, row), row.score)
     ]
     if wrong:
         return ["the scores are not what the metric gives: " + "; ".join(wrong)], []
@@ -69,7 +97,7 @@ def again(config: dict, path: Path) -> tuple[list[str], list[str]]:
     ]
 
 
-def _score(config: dict, metric, row) -> float:
+def _score(settings: Settings, metric, row) -> float:
     """The metric on one task and encoder, from the feature cache, which is filled where it lacks them."""
     from tebench.benchmark.extraction import read_pairs
     from tebench.features import cache
@@ -80,7 +108,7 @@ def _score(config: dict, metric, row) -> float:
     from tebench.scoring.view import FeatureView
     from tebench.tasks import catalogue
 
-    world, task = resolve(config), catalogue.load(row.task)
+    world, task = resolve(settings), catalogue.load(row.task)
     sample = load_or_draw(task, Recipe(**world.sampling), seed=world.seed, cache=world.cache / "samples")
     (folder,) = read_pairs(world, [(task, row.encoder, sample)]).values()
     features = cache.read(folder)
@@ -92,6 +120,8 @@ def _score(config: dict, metric, row) -> float:
 
 def report(path: Path, found: validation.Verdict) -> list[str]:
     """The findings as lines; control characters of a hostile file do not reach the terminal."""
+    from tebench.publication import validation
+
     said = [f"{path}: " + ("sound" if found.sound else f"refused, {len(found.problems)} reason(s)")]
     said += [f"  - {what}" for what in found.problems[: validation.SHOWN]]
     if len(found.problems) > validation.SHOWN:
@@ -102,6 +132,10 @@ def report(path: Path, found: validation.Verdict) -> list[str]:
 
 def accept(path: Path, folder: Path) -> Path:
     """Add the submitted metric's rows to the published ones of its benchmark; the rows beside it stay out."""
+    import pandas as pd
+
+    from tebench.publication import leaderboard_rows, submission
+
     given = submission.parse(submission.read(path))
     target = folder / "results" / f"{given.facts['benchmark']}.csv"
     old, metric = leaderboard_rows.read(target), given.facts["metric"]

@@ -5,13 +5,40 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, ClassVar
 
-from tebench.base.errors import InputError
+from tebench.benchmark.options import option
+from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import ground_truth_file, resolve
+from tebench.metrics.parameters import Interval
 
 
-def run(config: dict) -> None:
+@dataclass(frozen=True)
+class Options:
+    """Fine-tune a small slice of the published ground truth again and compare; exit code 1 where it does not agree.
+
+    tebench verify
+    tebench verify encoders=deepbet tasks=[subcortex,lungs] protocols=starter-v1-frozen
+    """
+
+    READS: ClassVar = ("benchmark",)
+
+    protocols: tuple[str, ...] = option(("starter-v1-frozen", "starter-v1"), "names, or YAML files")
+    encoders: tuple[str, ...] = option(
+        ("deepbet", "deepbet_random"), "about one CPU minute each with one task and one seed"
+    )
+    tasks: tuple[str, ...] = option(("subcortex",), "of the benchmark")
+    seeds: tuple[Annotated[int, Interval(0)], ...] = option((0,), "of fine-tuning")
+    target: str | None = option(None, "the rows to check (CSV); null: the benchmark's ground truth")
+    tolerance: Annotated[float, Interval(0, 1)] | None = option(
+        None, "largest difference of Dice; null: twice the seed spread of the rows, at least .02"
+    )
+    rows: str = option("outputs/${benchmark.name}/verify", "folder for the table")
+
+
+def run(settings: Settings, options: Options) -> None:
     """Print one line a run, write verify.csv; exit code 1 where a run fails or does not agree."""
     import pandas as pd
 
@@ -22,22 +49,21 @@ def run(config: dict) -> None:
     from tebench.finetuning.protocol import Protocol
     from tebench.finetuning.runs import plan
 
-    job = config["job"]
-    _check(job)
-    world = resolve(config | {"encoders": job["encoders"], "tasks": job["tasks"], "output": job["rows"]})
-    path, begun, tables = ground_truth_file(config), time.monotonic(), []
+    world = resolve(replace(settings, encoders=options.encoders, tasks=options.tasks, output=options.rows))
+    path, begun, tables = ground_truth_file(settings, options.target), time.monotonic(), []
+    seeds = list(options.seeds)
     slices = []
     # Every row is looked up before the first run: a missing one shall not cost minutes.
-    for name in job["protocols"]:
+    for name in options.protocols:
         protocol = Protocol.load(name)
         truth = groundtruth.read(path, protocol=protocol.name)
-        runs = plan(protocol, world.encoders, world.tasks, job["seeds"], folder=Path(), sources=Sources.catalogues())
+        runs = plan(protocol, world.encoders, world.tasks, seeds, folder=Path(), sources=Sources.catalogues())
         rows = agreement.published(truth, runs, path)
-        given = job["tolerance"]
+        given = options.tolerance
         allowed = {task: agreement.tolerance(truth, task) if given is None else given for task in world.tasks}
         slices.append((protocol, rows, allowed))
     for protocol, rows, allowed in slices:
-        again = _train(protocol, world, job["seeds"])
+        again = _train(protocol, world, seeds)
         tables.append(agreement.compare(rows, again, allowed))
     table = pd.concat(tables, ignore_index=True)
     with atomic_path(world.output / "verify.csv") as temporary:
@@ -68,13 +94,3 @@ def _train(protocol, world, seeds) -> dict[str, dict]:
             sys.exit(1)
         table, _ = rows.collect(Path(folder))
     return {f"{row['task']}-{row['encoder']}-seed{row['seed']}": row for row in table.to_dict("records")}
-
-
-def _check(job: dict) -> None:
-    for key in ("protocols", "encoders", "tasks"):
-        value = job[key]
-        if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-            raise InputError(f"job.{key} must be a list of names such as {key}=[a,b], got {value!r}.")
-    given = job["tolerance"]
-    if given is not None and (not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given <= 1):
-        raise InputError(f"job.tolerance must be a fraction of Dice, 0..1, or null, got {given!r}.")

@@ -199,8 +199,8 @@ def stem_shape(content: Content, residual: bool, prefer: str | None = None) -> t
     name, stem = found[0]
     if stem.ndim != 5:
         raise InputError(
-            f"checkpoint {content.path}: weight {name!r} has shape {stem.shape} and is stored as {stem.dtype}; expected "
-            "a kernel of five axes."
+            f"checkpoint {content.path}: weight {name!r} has shape {stem.shape} and is stored as {stem.dtype}; "
+            "expected a kernel of five axes."
         )
     return stem.shape
 

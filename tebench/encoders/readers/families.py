@@ -111,8 +111,8 @@ def read(content: Content, name: str, stated: Statement, channels: int | None) -
     raise InputError(
         f"checkpoint {content.path} does not say which architecture it is. {held(content)} Read are {readable}; "
         f"MONAI's {', '.join(monai_networks.NETWORKS)} with {content.path.stem}.json beside the file that holds "
-        "`network` and its `arguments`; any other class joins by plugins=[file.py] or the entry point group `tebench.encoders`, see "
-        "docs/own_data.md."
+        "`network` and its `arguments`; any other class joins by plugins=[file.py] or the entry point group "
+        "`tebench.encoders`, see docs/own_data.md."
     )
 
 

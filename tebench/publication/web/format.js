@@ -1,31 +1,15 @@
-// Numbers and small builders. A number is spelt here exactly as the Python side spells it in the page's own tables.
-const DASH = "-";
+// Small builders. Numbers of the tables come spelled from Python; only coordinates of pictures are made here.
 
-// Fixed digits. Ties go to the even digit, as in Python; a tie is an odd multiple of 2^-(digits + 1), nothing else.
-function fixed(value, digits = 2) {
-  if (value === null || value === undefined) { return DASH; }
-  const size = Math.abs(value), scale = 10 ** digits;
-  let text = size.toFixed(digits);
-  if (size * 2 ** (digits + 1) % 2 === 1) {
-    const below = Math.floor(size * scale);
-    text = ((below % 2 ? below + 1 : below) / scale).toFixed(digits);
-  }
-  return value < 0 && Number(text) !== 0 ? "-" + text : text;
-}
-function span(low, high) { return low === null ? DASH : "[" + fixed(low) + ", " + fixed(high) + "]"; }
-// Three significant digits, an exponent only below .001.
-function brief(value) {
-  if (value === null || value === undefined) { return "–"; }
-  const size = Math.abs(value);
-  if (size > 0 && size < 0.001) { return value.toExponential(1); }
-  if (size >= 999.5) { return fixed(value, 0); }
-  const text = fixed(value, size === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(size))));
-  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-}
-// One decimal without trailing zero or negative zero, for coordinates.
+// One decimal without trailing zero or negative zero. Ties go to the even digit, as in Python; a tie is an odd quarter.
 function coordinate(value) {
-  const text = fixed(value, 1).replace(/\.0$/, "");
-  return text === "-0" ? "0" : text;
+  const size = Math.abs(value);
+  let text = size.toFixed(1);
+  if (size * 4 % 2 === 1) {
+    const below = Math.floor(size * 10);
+    text = ((below % 2 ? below + 1 : below) / 10).toFixed(1);
+  }
+  text = text.replace(/\.0$/, "");
+  return value < 0 && text !== "0" ? "-" + text : text;
 }
 // One line without control or direction-changing characters.
 function plain(text) { return String(text).replace(/[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " "); }

@@ -105,7 +105,7 @@ function save(name, lines) {
   say("saved " + link.download);
 }
 function saveAll(board) {
-  const lines = [["board", "pool", ...data.saved].join(",")];
+  const lines = [csvHead(true).join(",")];
   board.pools.forEach((pool) => { board.tasks.forEach((_, task) => { lines.push(...csvLines({ board, pool, task }, true)); }); });
   save(board.slug, lines);
 }
@@ -120,7 +120,7 @@ document.addEventListener("click", (event) => {
   } else if (button.className === "copy-bib") {
     copy(button.closest(".cell, section").querySelector(".bib").textContent, "BibTeX");
   } else if (button.className === "save") {
-    save(viewId(at), [data.saved.join(","), ...csvLines(at, false)]);
+    save(viewId(at), [csvHead(false).join(","), ...csvLines(at, false)]);
   } else if (button.className === "save-all") {
     saveAll(data.boards.find((board) => plain(board.name) === button.dataset.board));
   }

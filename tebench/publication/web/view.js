@@ -1,54 +1,39 @@
-// Tables and the pictures below them, from the numbers in the page's data.
+// Tables and the pictures below them, from the page's data. Every text of a table was spelled by Python.
 const data = JSON.parse(document.getElementById("data").textContent);
-const column = {};
-data.columns.forEach((name, place) => { column[name] = place; });
-const HEADS = [["group", "group"], ["metric", "text"], [null, "down"], ["−1 \u00a0 0 \u00a0 1", ""], ["p", "up"], ["chance", "none"],
-  ["ceiling", "down"], ["n", "down"], ["τ plain", "down"], ["regret", "up"], ["Rel@1", "down"], ["s / task", "up"], ["peak MB", "up"]];
-const WORDS = { not_applicable: "n/a" };
+const HEADS = [["group", "group"], ["metric", "text"], [null, "down"], ["−1 \u00a0 0 \u00a0 1", ""],
+  ...data.columns.map(([, head, sort]) => [head, sort])];
 
 function taskWords(task) { return task === data.mean ? "mean over tasks" : plain(task); }
 function viewId(at) { return [at.board.slug, at.pool.slug, at.board.tasks[at.task][1]].join("."); }
 function viewOf(at) { return at.pool.views[at.task]; }
-// A row of numbers with its words: {metric, slug, title, id, word, tau_w, ...}.
+// A row with its words: {metric, slug, title, id, word, tau_w, cells, ...}.
 function entry(at, row) {
   const found = {};
-  data.columns.forEach((name, place) => { found[name] = row[place]; });
-  ["interval", "status", "reason"].forEach((name) => { found[name] = data.strings[found[name]]; });
+  data.row.forEach((name, place) => { found[name] = row[place]; });
+  ["interval", "status", "reason", "word", "chance", "warning"].forEach((name) => { found[name] = data.strings[found[name]]; });
   const [metric, slug, title] = at.board.metrics[found.metric];
-  const word = found.tau_w !== null ? "" : WORDS[found.status] || found.status;
-  return Object.assign(found, { metric, title, word, id: viewId(at) + "." + slug });
+  return Object.assign(found, { metric, title, id: viewId(at) + "." + slug });
 }
-// Bold is for what lies outside chance after Holm's correction over the metrics of the table, as in evaluation/compare.py.
-function entries(at) {
-  const items = viewOf(at).rows.map((row) => entry(at, row)), tested = items.filter((item) => item.word === "" && item.p !== null);
-  let least = 0;
-  tested.slice().sort((a, b) => a.p - b.p).forEach((item, place) => {
-    least = Math.max(least, Math.min(1, item.p * (tested.length - place)));
-    item.chance = item.p >= 0.05 ? "inside" : least >= 0.05 ? "alone" : "";
-  });
-  return items;
-}
+function entries(at) { return viewOf(at).rows.map((row) => entry(at, row)); }
+// Of a metric without a number only its cost is shown.
+function cellsOf(item) { return data.columns.filter((one) => one[3] || !item.word).map((one, place) => [one, item.cells[place]]); }
 
 function tableRow(item) {
-  const cell = (label, value, text) => el("td", { "data-label": label, "data-v": value === null ? "" : value }, text);
   const row = el("tr", item.word ? { class: "absent" } : item.chance ? { class: item.chance } : null,
-    cell("group", item.group, item.group === null ? "–" : String(item.group)),
+    el("td", { "data-label": "group", "data-v": item.group === null ? "" : item.group }, item.group === null ? "–" : String(item.group)),
     el("th", { scope: "row", "data-v": plain(item.title) }, el("a", { href: "#" + item.id }, plain(item.title))));
   if (item.word) {
-    row.append(el("td", { class: "tau", "data-label": "τw", "data-v": "", colspan: 9 },
+    row.append(el("td", { class: "tau", "data-label": "τw", "data-v": "", colspan: data.span },
       el("span", { class: "word" }, plain(item.word)), " ", el("span", { class: "why" }, plain(item.reason))));
   } else {
-    const warning = item.status === "unreliable" ? "unreliable task" : item.status === "incomplete" ? item.n_tasks + " tasks only" : "";
     row.append(
-      el("td", { class: "tau", "data-label": "τw", "data-v": item.tau_w }, el("strong", null, fixed(item.tau_w)), " ",
-        span(item.low, item.high), warning ? [" ", el("span", { class: "word" }, warning)] : null),
-      el("td", { class: "pic" }, strip(item.low, item.high, item.null_low, item.null_high, item.tau_w, item.ceiling)),
-      cell("p", item.p, fixed(item.p, item.p < 0.001 ? 4 : 3)),
-      el("td", { "data-label": "chance" }, span(item.null_low, item.null_high)),
-      cell("ceiling", item.ceiling, fixed(item.ceiling)), cell("n", item.n, String(item.n)), cell("τ plain", item.tau, fixed(item.tau)),
-      cell("regret", item.regret, fixed(item.regret)), cell("Rel@1", item.rel1, fixed(item.rel1, 3)));
+      el("td", { class: "tau", "data-label": "τw", "data-v": item.tau_w }, el("strong", null, item.tau_text), " ",
+        item.span_text, item.warning ? [" ", el("span", { class: "word" }, item.warning)] : null),
+      el("td", { class: "pic" }, strip(item.low, item.high, item.null_low, item.null_high, item.tau_w, item.ceiling)));
   }
-  row.append(cell("s / task", item.seconds, brief(item.seconds)), cell("peak MB", item.peak_mb, fixed(item.peak_mb, 0)));
+  cellsOf(item).forEach(([[, head], text]) => {
+    row.append(el("td", { "data-label": head, "data-v": Number.isFinite(parseFloat(text)) ? parseFloat(text) : "" }, text));
+  });
   return row;
 }
 function table(at, items) {
@@ -65,7 +50,7 @@ function facts(at) {
   const kept = `This task is ${plain(view.status)} and kept out of the mean: ${plain(view.reason)}.`;
   const few = `With ${n} encoders no number can leave chance; this pool is for looking, not for claims.`;
   return el("p", { class: "facts" }, `Encoders: ${names.join(", ")}. Ground truth: protocol ${plain(at.board.protocol)}. `,
-    `Noise ceiling ${fixed(view.ceiling)}; reliability of the ground truth ${fixed(view.reliability)}. `,
+    `Noise ceiling ${view.ceiling}; reliability of the ground truth ${view.reliability}. `,
     `Intervals cover: ${plain(view.covers)}. `,
     view.status !== "ok" ? el("strong", null, kept) : view.reason ? plain(view.reason) + "." : "", " ",
     n < 5 ? el("strong", null, few) : "");
@@ -74,16 +59,14 @@ function facts(at) {
 function encoderTable(at, item) {
   const mean = at.task === 0, many = at.pool.members.length > NAMED;
   const heads = [many ? "no." : null, "encoder", mean ? null : "score", "Dice"].filter((text) => text !== null);
-  const list = (name, i) => (item[name] ? item[name][i] : null);
+  const list = (name, i) => (item[name] ? item[name][i] : "-");
   const rows = at.pool.members.map((place, i) => {
     const absent = item.absent && item.absent[i] ? item.absent[i].map((at_) => plain(data.strings[at_])) : null;
-    const all = at.board.dice.map((task) => task[place]);
-    const dice = mean ? all.reduce((sum, value) => sum + value, 0) / all.length : all[at.task - 1];
     const score = absent && absent[0] ? [el("span", { class: "word" }, absent[0]), " ", el("span", { class: "why" }, absent[1])]
-      : brief(list("score", i));
+      : list("score", i);
     return el("tr", null, many ? el("td", null, String(i + 1)) : null, el("th", { scope: "row" }, plain(at.board.encoders[place][0])),
-      mean ? null : el("td", null, score), el("td", null, fixed(dice, 3)), el("td", null, fixed(list("without", i))),
-      el("td", null, fixed(list("change", i))));
+      mean ? null : el("td", null, score), el("td", null, at.board.dice_text[at.task][place]), el("td", null, list("without", i)),
+      el("td", null, list("change", i)));
   });
   return el("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": "encoders, " + plain(item.title) },
     el("table", { class: "small" }, el("thead", null, el("tr", null, heads.map((text) => el("th", { scope: "col" }, text)),
@@ -103,14 +86,14 @@ function correlation(at, item) {
     el("figcaption", null, key, said + "Bars: one SD over seeds. Open diamonds: random initialisation."));
 }
 function bibtex(at, item) {
-  const said = item.word || `tau_w ${fixed(item.tau_w)}, 95 % interval ${span(item.low, item.high)}`;
+  const said = item.word || `tau_w ${item.tau_text}, 95 % interval ${item.span_text}`;
   const words = { board: at.board.name, pool: at.pool.name, id: at.pool.id, task: at.board.tasks[at.task][0], metric: item.metric, said };
   const note = (at.task === 0 ? data.mean_note : data.note).replace(/\{(\w+)\}/g, (_, name) => words[name]);
   return data.bib.replace("KEY", () => item.id).replace("NOTE", () => bibText(note));
 }
 // One number with its picture, filled when it is first opened.
 function number(at, item) {
-  const said = item.word ? plain(item.word) : [tauSign(), ` ${fixed(item.tau_w)} ${span(item.low, item.high)}`];
+  const said = item.word ? plain(item.word) : [tauSign(), ` ${item.tau_text} ${item.span_text}`];
   const cell = el("details", { class: "cell", id: item.id }, el("summary", null, plain(item.title), " ", el("span", null, said)));
   cell.addEventListener("toggle", () => { fill(cell); });
   contents.set(cell, () => [
@@ -147,9 +130,18 @@ function section(at) {
     facts(at), table(at, items), el("p", { class: "actions" }, el("button", { type: "button", class: "save" }, "Save this table as CSV")),
     costs(at, items), el("h3", null, "Each number"), items.map((item) => number(at, item)));
 }
+function csvHead(withPool) {
+  return [...(withPool ? ["board", "pool"] : []), ...data.saved, ...data.columns.map(([name]) => name).filter((name) => !data.saved.includes(name))];
+}
 function csvLines(at, withPool) {
-  return entries(at).map((item) => (withPool ? [at.board.name, at.pool.name] : []).concat(data.saved.map(
-    (name) => (name === "task" ? at.board.tasks[at.task][0] : item[name]))).map(harmless).map(quoted).join(","));
+  return entries(at).map((item) => {
+    const shown = Object.fromEntries(cellsOf(item).map(([[name], text]) => [name, text]));
+    const named = { board: at.board.name, pool: at.pool.name, task: at.board.tasks[at.task][0] };
+    return csvHead(withPool).map((name) => {
+      const value = named[name] === undefined ? item[name] : named[name];
+      return value === undefined ? (shown[name] === undefined ? null : shown[name]) : value;
+    }).map(harmless).map(quoted).join(",");
+  });
 }
 // A spreadsheet must not run what a name says.
 function harmless(value) { return typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? "'" + value : value; }

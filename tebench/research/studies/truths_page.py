@@ -17,10 +17,9 @@ def page(
     loss: protocol, task, tau_w of the last training loss with Dice."""
     lines = [
         "# Other readings of the ground truth", "",
-        f"Made by `{command}` from the ground truth's volumes; the rows are in `truths.csv`. Do not edit. {n} encoders "
-        "(of a protocol, those that it has); the same runs, averaged in other ways. A class counts as lost in a run when "
-        "its mean Dice over the test "
-        f"volumes is below {COLLAPSED:g}.", "",
+        f"Made by `{command}` from the ground truth's volumes; the rows are in `truths.csv`. Do not edit. {n} "
+        "encoders (of a protocol, those that it has); the same runs, averaged in other ways. A class counts as lost "
+        f"in a run when its mean Dice over the test volumes is below {COLLAPSED:g}.", "",
         *[f"- **{name}**: {text}." for name, text in TRUTHS.items()], "",
     ]  # fmt: skip
     for protocol in protocols:

@@ -1,0 +1,1 @@
+"""Prospective tests: scores that are written down before the ground truth that will judge them exists."""
