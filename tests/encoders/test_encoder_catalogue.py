@@ -43,6 +43,7 @@ def test_the_second_release_adds_and_keeps():
     assert sorted(parts) == sorted(pools["zoo_v2"])
 
 
+@pytest.mark.xfail(strict=True, reason="weights of some pre-trainings are still to come (job=pretrain)")
 def test_the_design_is_factorial():
     """Three shapes x the same pre-trainings: random, at least three self-supervised and four supervised."""
     cells = {(f.shape, f.method): f.kind for f in map(factors.factors, catalogue.names("factorial"))}
