@@ -11,7 +11,7 @@ from tebench.baselines.spectra import NO_LABELS, effective_rank
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import metric
 
-ITERATIONS = 50
+ITERATIONS = 20
 
 
 @metric(
@@ -51,7 +51,7 @@ def dse(
     Ours [choice]: the paper takes M_dim over one random token of each of many images, here over all rows, since a
     task has few cases; `weight` is the paper's lambda, there the ratio of standard deviations over a pool of
     checkpoints, 1 in the released code; k-means starts from the row farthest from the mean and then always from the row
-    farthest from all centres, and ends when no row changes its cluster or after 50 rounds. Labels are not read.
+    farthest from all centres, and ends when no row changes its cluster or after 20 rounds [released]. No label is read.
 
     features: (N, D).   cases: (N,).   Higher is better. Constant features: not applicable.
     Source: Dai et al., "Exploring structural degradation in dense representations for self-supervised learning",

@@ -10,6 +10,7 @@ from tebench.baselines.case_folds import standardised
 from tebench.baselines.foreground import LABEL_NAMES, case_rows, foreground_classes, mean_case_dice
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import metric
+from tebench.metrics.topology.labelled_tree import group_rows
 
 
 @metric(
@@ -56,22 +57,24 @@ def mlp_probe(
     n_classes = int(labels.max()) + 1
     classes = foreground_classes(n_classes, background)
     points, predicted = standardised(features, cases), np.empty_like(labels)
+    alike = group_rows(points)[0] * n_classes + labels  # voxels of one feature cell and label are one row, counted
     for own in rows:
         kept = np.delete(np.arange(len(labels)), own)
-        given, codes = np.unique(labels[kept], return_inverse=True)
-        layers = train(points[kept], codes, hidden=hidden, steps=steps, rate=rate, seed=seed)
+        _, first, counts = np.unique(alike[kept], return_index=True, return_counts=True)
+        given, codes = np.unique(labels[kept[first]], return_inverse=True)
+        layers = train(points[kept[first]], codes, counts, hidden=hidden, steps=steps, rate=rate, seed=seed)
         predicted[own] = given[outputs(points[own], layers).argmax(axis=1)]
     return mean_case_dice(labels, predicted, rows, classes)
 
 
-def train(points, codes, *, hidden, steps, rate, seed) -> list[np.ndarray]:
+def train(points, codes, counts, *, hidden, steps, rate, seed) -> list[np.ndarray]:
     """[A (D, hidden), a, B (hidden, C), b] after `steps` steps of Adam (0.9, 0.999, 1e-8), gradients written out."""
     rng, n_classes, d = np.random.default_rng(seed), int(codes.max()) + 1, points.shape[1]
     layers = [
         rng.standard_normal((d, hidden)) * np.sqrt(2 / d), np.zeros(hidden),
         rng.standard_normal((hidden, n_classes)) / np.sqrt(hidden), np.zeros(n_classes),
     ]  # fmt: skip
-    weights = 1 / (n_classes * np.bincount(codes)[codes])
+    weights = counts / (n_classes * np.bincount(codes, counts)[codes])
     first, second = ([np.zeros_like(layer) for layer in layers] for _ in range(2))
     for step in range(1, steps + 1):
         for layer, gradient, mean, square in zip(

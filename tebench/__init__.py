@@ -72,7 +72,7 @@ def score(
         Case of each row, for metrics that compare cases (`ccfv`, `knn`, `linear_probe`).
     patches : array_like, shape (P, V), optional
         Row numbers, anchor first, padded with -1, for `lbtc`.
-    roles : array_like, shape (N,), optional
+    roles : array_like of str, shape (N,), optional
         "foreground", "background", "global", "anchor" or "member", for `boundary_flow`.
     probabilities : array_like, shape (N, S), optional
         Source-head probabilities, for `leep`, `nce`.
@@ -112,7 +112,7 @@ def score(
         roles=roles,
         probabilities=probabilities,
         parameters=parameters,
-    )
+    )  # fmt: skip
 
 
 def load_features(folder):

@@ -21,7 +21,9 @@ def example(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("own_data_example", DOCS / "own_data_example.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.data_set(tmp_path / "Dataset900_Generated", n_cases=2), module.checkpoints(tmp_path / "checkpoints")
+    folder, zoo = module.data_set(tmp_path / "Dataset900_Generated", 2), module.checkpoints(tmp_path / "checkpoints")
+    module.benchmark(tmp_path)
+    return folder, zoo
 
 
 def test_the_example_is_read(example):
@@ -47,3 +49,32 @@ def test_the_commands_of_the_page_are_accepted(command):
 
 def test_every_command_is_looked_at():
     assert len(COMMANDS) == TEXT.count("python -m tebench ") >= 4
+
+
+def test_the_tutorial_of_an_own_benchmark_runs(example, tmp_path, monkeypatch, capsys):
+    """docs/own_benchmark.md as it stands, at fewer voxels, beside its example."""
+    import pandas as pd
+
+    from tebench.benchmark import own
+    from tebench.cli import config
+    from tebench.cli.jobs import score
+
+    text = (DOCS / "own_benchmark.md").read_text(encoding="utf-8")
+    written = (tmp_path / "hospital.yaml").read_text()
+    shown = [re.sub(r" +#.*", "", line) for line in re.search(r"```yaml\n(.*?)```", text, re.S)[1].splitlines()]
+    assert "\n".join(shown) + "\n" == written
+    monkeypatch.setattr(own, "OWN", {})
+    (tmp_path / "example").symlink_to(tmp_path, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^python -m tebench (.+)$", text, flags=re.M)
+    assert len(commands) == 2
+    for command in commands:
+        prepare(command.split())
+    few = ["sampling.foreground=20", "sampling.background=20", "sampling.general=0", "sampling.anchors=0"]
+    job, settings, options = config.compose(*commands[0].split(), *few, "workers=1", "progress=false", "output=out")
+    assert job == "score"
+    score.run(settings, options)
+    assert "four generated encoders on one generated data set; protocol own" in capsys.readouterr().out
+    table = pd.read_csv("out/correlation.csv")
+    row = table[(table["metric"] == "gbc") & (table["task"] == "nodules")].iloc[0]
+    assert row["n"] == 4 and -1 <= row["tau_w"] <= 1

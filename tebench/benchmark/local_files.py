@@ -32,7 +32,7 @@ def find_encoders(wanted: dict[str, str], root: str | None) -> dict[str, Path]:
     folder = _folder(root, "benchmark.checkpoints")
     by_name: dict[str, list[Path]] = {name: [] for name in wanted}
     # Not `checkpoints.find`: a folder without any is reported as missing encoders, not as an error.
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in checkpoints.ENDINGS and p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if checkpoints.is_checkpoint(p) and p.is_file()):
         parts = [path.stem, *path.relative_to(folder).parts[:-1], folder.name]
         for name in wanted:
             # A Hugging Face cache calls the folder models--OWNER--NAME.
@@ -101,6 +101,8 @@ def open_tasks(found: dict[str, Path], listed: Mapping[str, Mapping], max_cases:
 
     for name, path in found.items():
         task = open_dataset(path, max_cases=max_cases, cache=cache)
+        if task.facts["note"]:
+            log.warning("data set %s: %s", path, task.facts["note"])
         catalogue.add(replace(task, name=name, title=listed[name]["title"]))
 
 

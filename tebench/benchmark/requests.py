@@ -9,8 +9,7 @@ from tebench.scoring.request import Request
 
 def requests_of(settings: Settings, beside: tuple[str, ...]) -> list[Request]:
     """The chosen metrics, and the static baselines that stand in every table."""
-    names = {metric.name for metric, _ in settings.metrics}
+    chosen = settings.metrics or ()
+    names = {metric.name for metric, _ in chosen}
     others = [settings.completed(get(name)) for name in beside if name not in names]
-    return [
-        Request.make(metric, given, settings.stages, settings.seed) for metric, given in (*settings.metrics, *others)
-    ]
+    return [Request.make(metric, given, settings.stages, settings.seed) for metric, given in (*chosen, *others)]

@@ -49,7 +49,7 @@ def evaluate_published(settings: Settings, job: dict) -> str:
     encoders = tuple(sorted(set(table["encoder"])))
     pool = Pool(f"{Path(given).name}: {len(encoders)} encoders", encoders)
     truth = ground_truth.narrowed(truth, set(table["task"]), encoders)
-    output = storage.make_folder(Path(settings.output))
+    output = storage.make_folder(Path(settings.output or Path("outputs") / settings.benchmark.name))
     storage.write_json(output / "config.json", settings.record(job))
     return report.write(
         output, imported.as_scores(table, str(given)), truth, dict.fromkeys(table["metric"], direction), pool,

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
+ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors", ".model", ".pth.tar")
+HUGGING_FACE = "pytorch_model.bin"  # other .bin files mostly hold other things
 MOST_WORDS = 400  # letters of a fact or note
 GENERIC = re.compile(
     r"(checkpoint|models?|weights?|best|final|last|latest|fold|all|epoch|step|network|pytorch|snapshots?|[\d_.=\-])+",
@@ -128,11 +129,16 @@ def name_of(path: str | Path) -> str:
     return re.sub(r"[^\w.-]+", "_", chosen, flags=re.ASCII).lstrip(".") or "checkpoint"
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file's name says that it is one; folders are searched for these."""
+    return path.name.endswith(ENDINGS) or path.name == HUGGING_FACE
+
+
 def find(place: str | Path) -> list[Path]:
     """The checkpoint itself, or all checkpoints below a folder, sorted."""
     place = Path(place).expanduser()
     if place.is_dir():
-        found = sorted(file for file in place.rglob("*") if file.suffix in ENDINGS and file.is_file())
+        found = sorted(file for file in place.rglob("*") if is_checkpoint(file) and file.is_file())
         if not found:
             raise InputError(f"folder {place} holds no checkpoint ({', '.join(ENDINGS)}).")
         return found

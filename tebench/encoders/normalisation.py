@@ -1,7 +1,8 @@
 """How a case's intensities become what an encoder was trained on.
 
-A normalisation is written as one scheme, or as one scheme a channel joined by `|`:
-`zscore_image`, `window(-175,250,0,1)`, `ct(-1004,1588,-50.4,503.4)|zscore_mask`. It enters cache keys as written.
+A normalisation is written as one scheme, or as one scheme a channel joined by `|`, or as steps joined by `>`:
+`zscore_image`, `window(-175,250,0,1)`, `ct(-1004,1588,-50.4,503.4)|zscore_mask`, `zscore>minmax(-1,1)`. It enters cache
+keys as written.
 nnU-Net's schemes: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z; the others carry the names of MONAI's
 transforms in `SCHEMES`.
 """
@@ -51,7 +52,7 @@ class Scheme:
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> tuple[Scheme, ...]:
-    """The schemes that a text names, one for all channels or one a channel; InputError where it names none."""
+    """The schemes that one step names, one for all channels or one a channel; InputError where it names none."""
     return tuple(_scheme(part, text) for part in str(text).split("|"))
 
 
@@ -82,6 +83,9 @@ def normalise(image: np.ndarray, how: str) -> np.ndarray:
 
     Statistics are those of float64 values; no array of that size is made, see `tebench.encoders.statistics`.
     """
+    *before, how = str(how).split(">")
+    for step in before:
+        image = normalise(image, step)
     schemes = parse(how)
     if len(schemes) not in (1, len(image)):
         raise InputError(f"normalisation {how!r} is for {len(schemes)} channels, the image has {len(image)}.")

@@ -28,6 +28,7 @@ class Reading:
     warnings: tuple[str, ...]
     axes: tuple[int, int, int]
     build: Callable[[], Encoder] = field(repr=False)
+    family: str = ""  # of checkpoints: the title in `readers.families`
 
 
 def n_parameters(module) -> int:

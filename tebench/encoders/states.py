@@ -6,6 +6,7 @@ decoders, heads, optimisers and teachers are left out with a count.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -157,8 +158,15 @@ def locate(
     left_over = {name: value for name, value in inside.items() if name not in needed and not spare(name)}
     compare(dict(needed), {**mine, **left_over}, content.path)
     notes = _copies(choices, whole, place, prefix, mine)
-    others = {key: value for key, value in weights.items() if key.removeprefix(prefix) not in inside}
+    own = {prefix + name for name in inside}
+    others = {key: value for key, value in weights.items() if key not in own}
     others = {key: value for key, value in others.items() if not _is_copy(key, whole, place, roots)}
+    others, partial = _without_partial_copies(others, needed, roots)
+    for before, count in partial.items():
+        notes.append(
+            f"an incomplete copy of the encoder is in the file: {_there(place, before)} ({count} of {len(needed)} "
+            f"weights); read is {_there(place, prefix)}"
+        )
     if others:
         notes.append(f"not read: {len(others)} of the file's weights, outside the encoder ({_kinds(others)})")
     return Located(mine, place, prefix, others, tuple(notes))
@@ -187,6 +195,19 @@ def _copies(choices, whole, place: str, prefix: str, mine: dict) -> list[str]:
     return notes
 
 
+def _without_partial_copies(others: dict, needed: Mapping[str, object], roots: tuple[str, ...]):
+    """(others without them, prefix -> how many weights of the encoder are there)"""
+    left, partial = {}, Counter()
+    for key, value in others.items():
+        starts = (at for root in roots if (at := key.find(root)) >= 0 and (at == 0 or key[at - 1] == "."))
+        at = next((at for at in starts if key[at:] in needed), None)
+        if at is None:
+            left[key] = value
+        else:
+            partial[key[:at]] += 1
+    return left, partial
+
+
 def _there(place: str, prefix: str) -> str:
     return ".".join(filter(None, (place[:80], prefix[:80].rstrip(".")))) or "the top"
 
@@ -200,8 +221,6 @@ def _is_copy(key: str, whole, place: str, roots: tuple[str, ...]) -> bool:
 
 def _kinds(others: Iterable[str]) -> str:
     """The first parts of names, most frequent first."""
-    from collections import Counter
-
     counted = Counter(_first(name) for name in others)
     words = [name for name, _ in counted.most_common(4)]
     return ", ".join(words) + (" ..." if len(counted) > 4 else "")

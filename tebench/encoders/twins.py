@@ -29,6 +29,17 @@ def base_of(name: str) -> str | None:
     return name.removesuffix(MARK) if name.endswith(MARK) and name != MARK else None
 
 
+def is_untrained(pretraining: str) -> bool:
+    """Whether an encoder's facts state that its weights are random.
+
+    >>> is_untrained("none (random initialisation)"), is_untrained("self-supervised: none (random weights)")
+    (True, True)
+    >>> is_untrained("masked autoencoder")
+    False
+    """
+    return "none (random" in pretraining
+
+
 def shape_of(reading: Reading) -> str:
     """A hash that encoders of one architecture, read in one way, share: they have one twin."""
     facts = reading.facts

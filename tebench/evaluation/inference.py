@@ -84,8 +84,8 @@ def infer(found: Table, *, n_draws: int = DRAWS, n_boot: int = 2000, seed: int =
     the doubt of the random stream: relatives do not count as independent. Nothing else may carry a star.
     `without_family`: the family without which tau_within is lowest, with lowest and highest value; `_task` likewise.
     Secondary, without stars: `tau_w` over the whole pool with its two-level interval; `p_all`: any two encoders
-    exchanged, of the wrong size where shapes matter (docs/inference.md); `tau_w_null`: its mean under exchange within
-    shapes, which is what the order of shapes alone gives; `p_tau_w_shape`: against that.
+    exchanged, of the wrong size where shapes matter (job=study study=inference); `tau_w_null`: its mean under exchange
+    within shapes, which is what the order of shapes alone gives; `p_tau_w_shape`: against that.
     Metrics without a number on every rankable task: status "incomplete" and the reason.
     """
     design, strata, whole = found.design, found.design.rows_of_shape(), [np.arange(len(found.design))]

@@ -40,7 +40,7 @@ SETS, SMALL = 300, 12  # tables on which the swap test is tried, up to so many e
 class Settings:
     """How a judgement was made. level: mean tau_w about which differences are asked; errors: see `power.errors_of`."""
 
-    draws: int = 4000
+    draws: int = 2000
     level: float = LEVEL
     errors: tuple[float, ...] = ERRORS
     sds: tuple[float, ...] | None = None

@@ -13,6 +13,7 @@ KEY = ["task", "encoder", "metric"]
 # Of the SD between encoders. Counted metrics move in steps, when one voxel changes sides, and may not have been seen
 # to; a hundredth of the SD moves no tau but of encoders that were tied all along. [choice]
 FLOOR = 0.01
+USELESS = 0.5  # of the SD: a tolerance above it would accept nearly any score [choice]
 MARGIN = 4.0  # times the largest difference seen: other processors than those measured [choice]
 
 
@@ -53,10 +54,21 @@ def differences(reference: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.
 def tolerances(measured: pd.DataFrame) -> pd.Series:
     """metric -> tolerance in SDs between encoders: MARGIN times the largest relative difference seen, at least FLOOR.
 
-    measured: of `differences`. Metrics that were seen on no pair are absent.
+    measured: of `differences`. Absent are metrics that were seen on no pair, and those that amplify rounding so far
+    (see `amplifiers`) that holding scores against them shows nothing.
     """
-    seen = measured[measured["n"] > 0].groupby("metric")["relative"].max()
-    return (MARGIN * seen).clip(lower=FLOOR).rename("tolerance")
+    allowed = MARGIN * _largest(measured)
+    return allowed[allowed <= USELESS].clip(lower=FLOOR).rename("tolerance")
+
+
+def amplifiers(measured: pd.DataFrame) -> list[str]:
+    """Metrics whose tolerance would be above USELESS: rounding alone moves them by a good part of their spread."""
+    allowed = MARGIN * _largest(measured)
+    return sorted(allowed[~(allowed <= USELESS)].index)
+
+
+def _largest(measured: pd.DataFrame) -> pd.Series:
+    return measured[measured["n"] > 0].groupby("metric")["relative"].max()
 
 
 def disagreements(published: pd.DataFrame, recomputed: pd.DataFrame, allowed) -> list[str]:

@@ -42,7 +42,7 @@ def times(values: Iterable[float]) -> str:
 class Grids:
     """What one encoder reads. smallest, largest: grids of the cases with fewest and most voxels.
 
-    few: cases with fewer than FEW voxels along an axis.   resampled: whether any case is.
+    few: cases with fewer than FEW voxels along an axis.   resampled: whether any case is.   shapes: of all cases.
     """
 
     spacing: tuple[float, float, float] | None
@@ -50,6 +50,7 @@ class Grids:
     largest: Triple
     few: tuple[str, ...]
     resampled: bool
+    shapes: tuple[Triple, ...] = ()
 
     def text(self) -> str:
         """One line: the voxels read, and at which size."""
@@ -73,4 +74,4 @@ def grids(cases: Mapping[str, Mapping], target: tuple[float, float, float] | Non
     order = sorted(found.values(), key=lambda shape: (int(np.prod(shape)), shape))
     few = tuple(name for name, shape in found.items() if min(shape) < FEW)
     changed = any(found[name] != tuple(case["shape"]) for name, case in cases.items())
-    return Grids(target, order[0], order[-1], few, changed)
+    return Grids(target, order[0], order[-1], few, changed, tuple(found.values()))

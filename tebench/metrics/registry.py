@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tebench.base.errors import InputError, unknown_name
+from tebench.encoders import plugins
 from tebench.metrics.parameters import Parameter, complete, keyword_parameters
 
 log = logging.getLogger(__name__)
@@ -272,17 +273,20 @@ def load_plugins(files) -> None:
             raise InputError(f"plugins: {path} is no Python file; its name must end in .py.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
-        before = set(_METRICS)
+        before = {*_METRICS, *plugins.registered()}
         try:
             spec.loader.exec_module(module)
         except InputError:
             raise
         except Exception as error:
             raise InputError(f"plugins: {path} does not run: {error!r}.") from error
-        if set(_METRICS) == before:
-            raise InputError(f"plugins: {path} registers no metric. Decorate a function with @tebench.metric(...).")
+        if {*_METRICS, *plugins.registered()} == before:
+            raise InputError(
+                f"plugins: {path} registers no metric. Decorate a function with @tebench.metric(...), or with @reader "
+                "or @encoder of tebench.encoders.plugins."
+            )
         _LOADED_FILES[path] = module.__name__
-        log.info("plugin %s adds %s", path, ", ".join(sorted(set(_METRICS) - before)))
+        log.info("plugin %s adds %s", path, ", ".join(sorted({*_METRICS, *plugins.registered()} - before)))
 
 
 def plugins_loaded() -> bool:

@@ -8,6 +8,11 @@ from tebench.base.storage import make_folder, write_text
 from tebench.evaluation.judge import Judgement
 from tebench.reporting import formats, judge_figures, judge_sections, sections, style
 
+# The committed pages on published tables, by their place in the repository: for whatever links to them.
+PAGES = {
+    "docs/findings_openmind.md": "What OpenMind's table can show",
+    "docs/judge_starter.md": "What the starter benchmark's ground truth can show",
+}
 FRAMES = ("spread", "static", "ceilings", "shares", "pairs", "differences", "influence", "claims", "rivals")
 
 

@@ -17,6 +17,7 @@ from tebench.reporting.sections import Picture, Section, Table
 from tebench.reporting.summary import number, p_text
 
 LADDER, DICE = "ladder", "ground-truth"
+ROWS = 30  # claims of single tasks that the table holds; more stay in claims.csv
 
 
 def title(judgement: Judgement) -> str:
@@ -66,12 +67,14 @@ def in_short(judgement: Judgement) -> Section:
 def claims(judgement: Judgement) -> Section:
     """The claimed numbers beside chance, static list, oracle and power."""
     frame = judgement.claims.sort_values("tau_w", ascending=False, kind="stable")
+    whole = frame["task"] == MEAN
+    rest = frame[~whole]
     rows = [
         [
-            row.metric, row.task, three(row.tau_w), p_text(row.p_common), p_text(row.p_own), three(row.static),
-            three(row.over_static), number(row.errors),
+            row.metric, row.task, three(row.tau_w), words.p_words(row.p_common), words.p_words(row.p_own),
+            three(row.static), three(row.over_static), number(row.errors),
         ]
-        for row in pd.concat([frame[frame["task"] == MEAN], frame[frame["task"] != MEAN]]).itertuples()
+        for row in pd.concat([frame[whole], rest if len(rest) <= ROWS else rest.iloc[:0]]).itertuples()
     ]  # fmt: skip
     head = ["claim", "task", "tau_w", "p, common", "p, own", "static list", "above it", "shared error"]
     tables = [Table(head, rows)]
@@ -100,11 +103,11 @@ def claims(judgement: Judgement) -> Section:
         "p: chance that a random order reaches the claim or more, one order for all tasks (common) or one for each "
         "(own); one-sided, of this claim alone. Shared error: in the first table the share of the metric's own "
         "error that is common to the tasks, where its scores are known; in the second what is assumed of both "
-        "metrics. Yardstick: difference shown with the wanted power by a test whose border is 1.96 SD of the "
-        "difference of two equal metrics; power: chance that this test shows the claimed difference if it is the "
-        "true one; swap test: the same for the paired encoder-swap test of the leaderboard. A dash: the tau or "
-        "the difference lies above what an oracle reaches at that SD of a run. Rivals near or below 0 are not "
-        "simulated."
+        "metrics. Oracle: with the noise taken out of the means. Yardstick: difference shown with the wanted power "
+        "by a test whose border is 1.96 SD of the difference of two equal metrics; power: chance that this test "
+        "shows the claimed difference if it is the true one; swap test: the same for the paired encoder-swap test "
+        "of the leaderboard. A dash: the tau or the difference lies above what an oracle reaches at that SD of a "
+        "run. Simulated are the three nearest rivals of at least .05."
     )
     return Section("The claims, placed", words.claim_lines(judgement), tables, notes=[note])
 

@@ -10,7 +10,7 @@ import pandas as pd
 from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.judge import Judgement, reached
 from tebench.evaluation.static_list import SOURCES
-from tebench.reporting.summary import number
+from tebench.reporting.summary import number, p_text
 
 SENTENCES = 5  # claims that get one
 SAID = (0.25, 0.5, 1.0)  # SDs of the default curve that sentences speak of
@@ -30,6 +30,11 @@ def between(low: float, high: float, digits: int = 3) -> str:
 def measured(value: float, low: float, high: float, digits: int = 3) -> str:
     """A simulated value with its interval, or a dash."""
     return f"{number(value, digits)} {between(low, high, digits)}" if math.isfinite(value) else "-"
+
+
+def p_words(p: float) -> str:
+    """A p-value that is never printed as 0."""
+    return "< 0.0001" if p < 0.0001 else p_text(p)
 
 
 def listed(values) -> str:
@@ -153,15 +158,37 @@ def rival_lines(judgement: Judgement) -> list[str]:
     rivals, lines = judgement.rivals, []
     if rivals is None or rivals.empty:
         return lines
-    for rival, rows in rivals[rivals["power"].notna()].groupby("rival", sort=False):
-        first, powers = rows.iloc[0], rows[["power", "swap"]]
-        lines.append(
-            f"{first['best']} over {rival}, {three(first['difference'])}: if that were the true difference, a "
-            f"benchmark of this size would show it with a power of {number(powers.min().min())} to "
-            f"{number(powers.max().max())}, by test and assumption; about {three(rows['yardstick'].min())} to "
-            f"{three(rows['yardstick'].max())} would be needed for {100 * judgement.settings.power:.0f} %."
-        )
+    wanted = f"{100 * judgement.settings.power:.0f} %"
+    for rival, rows in rivals.groupby("rival", sort=False):
+        first, known = rows.iloc[0], rows[rows["power"].notna()]
+        said = f"{first['best']} over {rival}, {three(first['difference'])}: "
+        if len(known):
+            powers = known[["power", "swap"]]
+            said += (
+                f"if that were the true difference, a benchmark of this size would show it with a power of "
+                f"{number(powers.min().min())} to {number(powers.max().max())}, by test and assumption; about "
+                f"{three(known['yardstick'].min())} to {three(known['yardstick'].max())} would be needed for {wanted}."
+            )
+        lines.append(said + _room(rows, rival, wanted))
     return lines
+
+
+def _room(rows: pd.DataFrame, rival: str, wanted: str) -> str:
+    """Where an oracle leaves no room: the SDs of a run at which nothing can be shown better than the rival."""
+    said = ""
+    for run, part in rows.groupby("run_sd", sort=False):
+        room, level = part["top"].min() - part["level"].iloc[0], part["level"].iloc[0]
+        if room <= 0:
+            said += (
+                f" At a run's SD of {run} an oracle reaches {three(part['top'].min())} (noise taken out of the "
+                f"means), less than {rival}'s {three(level)}."
+            )
+        elif (part["yardstick"] > room).all():
+            said += (
+                f" At a run's SD of {run} an oracle lies {three(room)} above {rival} (noise taken out of the means), "
+                f"less than that: no metric can be shown better there with a power of {wanted}."
+            )
+    return said
 
 
 def reach_words(judgement: Judgement, tau: float) -> str:

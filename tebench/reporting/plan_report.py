@@ -163,6 +163,7 @@ def contours(found: pd.DataFrame, model: Model, difference: float):
             lines = axes.contour(x, y, values, levels=others, colors=[colour], linewidths=1.1)
             axes.clabel(lines, fmt=lambda value: f"{value:g}", fontsize=8)
             for level, paths in zip(cost.levels, cost.allsegs, strict=True):
+                paths = [path for path in paths if len(path)]
                 if paths:  # named where it leaves the picture, clear of the other labels
                     end = max(np.concatenate(paths), key=lambda point: point[0])
                     right = end[0] >= x.max() * 0.999

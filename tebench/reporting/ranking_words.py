@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from tebench.encoders.twins import is_untrained
 from tebench.evaluation.compare import ALPHA
 from tebench.metrics.registry import get
 from tebench.reporting.summary import p_text
@@ -27,7 +28,7 @@ def untrained(ranked: pd.DataFrame, main: str, pairs: pd.DataFrame, readings: pd
         lines.append(f"Below random weights of the same shape: {', '.join(below)}.")
     own = ranked[(ranked["metric"] == main) & (ranked["status"] == "ok")]
     plain = dict(zip(readings["encoder"], readings["pre-training"], strict=True))
-    if len(own) and str(plain.get(own.iloc[0]["encoder"], "")).startswith("none"):
+    if len(own) and is_untrained(str(plain.get(own.iloc[0]["encoder"], ""))):
         lines.append("The first has random weights: by this metric no pre-training here shows on these data.")
     return lines
 

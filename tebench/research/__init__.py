@@ -1,1 +1,1 @@
-"""Studies of the suite's own choices, and findings."""
+"""Studies of the suite's own choices, the log of variants, registrations, and findings."""

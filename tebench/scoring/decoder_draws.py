@@ -7,6 +7,7 @@ has feature folders of its own (the decoder's seed is in their key); everything 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -47,12 +48,13 @@ def _mean(scores: list[Score]) -> Score:
         return scores[0]
     bad = next((score for score in scores if not score.ok), None)
     memory = [score.peak_mb for score in scores if score.peak_mb is not None]
-    whole = {
+    whole: dict[str, Any] = {
         "seconds": round(sum(score.seconds for score in scores), 4),
         "peak_mb": max(memory) if len(memory) == len(scores) else None,
     }
     if bad is not None:
         return replace(scores[0], status=bad.status, reason=bad.reason, score=None, components={}, **whole)
     components = {name: float(np.mean([score.components[name] for score in scores])) for name in scores[0].components}
-    components |= {f"{DRAW}{k}": score.score for k, score in enumerate(scores)}
-    return replace(scores[0], score=float(np.mean([score.score for score in scores])), components=components, **whole)
+    values = [score.score for score in scores if score.score is not None]
+    components |= {f"{DRAW}{k}": value for k, value in enumerate(values)}
+    return replace(scores[0], score=float(np.mean(values)), components=components, **whole)

@@ -55,11 +55,12 @@ def score_all(
     return scores
 
 
-def _report(requests, scores, headers, kept, resampled) -> None:
+def _report(requests, scores: dict[tuple[str, str], list[Score]], headers, kept, resampled) -> None:
     """Log every way a metric failed once, with the number of pairs and the first one's traceback."""
     failed: dict[tuple[str, str], list[Path]] = {}
     for pair, found in scores.items():
-        paths = _paths(requests, *pair, headers[pair], kept, resampled)
+        task, encoder = pair
+        paths = _paths(requests, task, encoder, headers[pair], kept, resampled)
         for score, path in zip(found, paths, strict=True):
             if score.status == "failed":
                 failed.setdefault((score.metric, score.reason), []).append(path)
@@ -88,8 +89,9 @@ def _score_pair(job) -> tuple[tuple[str, str], list[Score]]:
         return (task, encoder), cast("list[Score]", found)
     view = FeatureView(lambda: cache.read(folder, verify=False), task, kept=kept / task / encoder)
     for place in absent:
-        found[place], trace = traced(requests[place], task, encoder, header, view)
-        score_file.write(paths[place], found[place], trace)
+        score, trace = traced(requests[place], task, encoder, header, view)
+        score_file.write(paths[place], score, trace)
+        found[place] = score
     return (task, encoder), cast("list[Score]", found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ from tebench.tasks.layout import Files, Problem
 from tebench.tasks.reading import read
 from tebench.tasks.survey import Survey
 from tebench.tasks.validation import ROUND, report
-
-log = logging.getLogger(__name__)
 
 
 def open_dataset(
@@ -72,8 +69,6 @@ def as_task(found: Survey, skip_broken: bool = False) -> Task:
         raise report(layout.folder, [Problem(str(layout.folder), nothing)])
     labels = layout.labels.only(index for index, n in enumerate(voxels) if n)
     notes = found.notes()
-    for note in notes:
-        log.warning("data set %s: %s", layout.folder, note)
     hashes = {files.id: found.hashes[files.id] for files in sound}
     made_from = {
         "version": surveys.VERSION, "channels": list(layout.channels), "labels": surveys.plain(labels), "files": hashes,

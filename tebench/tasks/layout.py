@@ -12,6 +12,7 @@ from pathlib import Path
 from tebench.base.errors import InputError
 from tebench.tasks.labels import Labels
 
+LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes; looking for a longer one is an error of the system
 MOST_JSON = 2**26  # bytes of a dataset.json; the listing of 100,000 cases is below it
 
 
@@ -89,6 +90,12 @@ def place(folder: Path, given, outside: bool = True) -> Path:
     if not isinstance(given, str) or not given or "\0" in given:
         raise InputError(f"path {given!r} is none; expected the name of a file")
     text = os.path.expandvars(given.replace("\\", "/"))
+    try:
+        longest = max(len(part.encode()) for part in text.split("/"))
+    except UnicodeEncodeError as error:
+        raise InputError(f"path {given!a} is none; it holds half a character") from error
+    if longest > LONGEST_NAME or len(text.encode()) > LONGEST_PATH:
+        raise InputError(f"path {given[:60]!r}... is longer than file systems allow")
     folder = Path(folder)
     path = Path(os.path.normpath(folder / text))
     drive = bool(re.match(r"[A-Za-z]:/", text)) and os.name != "nt"

@@ -14,7 +14,7 @@ def clusters(points, k):
     chosen = [int(np.argmax(distance.cdist(points, points.mean(0)[None])[:, 0]))]
     while len(chosen) < k:
         chosen.append(int(np.argmax(distance.cdist(points, points[chosen]).min(1))))
-    return scipy.cluster.vq.kmeans2(points, points[chosen], iter=50, minit="matrix")
+    return scipy.cluster.vq.kmeans2(points, points[chosen], iter=20, minit="matrix")
 
 
 def spread(points, codes):

@@ -21,7 +21,7 @@ def ring(seed=0, n=600):
 def test_training_is_that_of_torch():
     features, labels, cases = ring()
     points = standardised(features, cases)
-    start = train(points, labels, hidden=8, steps=0, rate=0.03, seed=3)
+    start = train(points, labels, np.ones(600), hidden=8, steps=0, rate=0.03, seed=3)
     layers = [torch.tensor(layer, requires_grad=True) for layer in start]
     x, y = torch.tensor(points), torch.tensor(labels)
     adam = torch.optim.Adam(layers, lr=0.03)
@@ -31,14 +31,14 @@ def test_training_is_that_of_torch():
         loss = torch.stack([torch.nn.functional.cross_entropy(scores[y == c], y[y == c]) for c in (0, 1)]).mean()
         loss.backward()
         adam.step()
-    found = train(points, labels, hidden=8, steps=25, rate=0.03, seed=3)
+    found = train(points, labels, np.ones(600), hidden=8, steps=25, rate=0.03, seed=3)
     for mine, theirs in zip(found, layers, strict=True):
         assert np.allclose(mine, theirs.detach().numpy(), rtol=1e-8, atol=1e-10)
     # the score is the Dice of these networks' answers on the case that each has not seen
     dice = []
     for case in range(3):
         kept = cases != case
-        layers = train(points[kept], labels[kept], hidden=8, steps=25, rate=0.03, seed=3)
+        layers = train(points[kept], labels[kept], np.ones(kept.sum()), hidden=8, steps=25, rate=0.03, seed=3)
         answer, truth = outputs(points[~kept], layers).argmax(1), labels[~kept]
         dice.append(2 * (answer & truth).sum() / (answer.sum() + truth.sum()))
     given = {"cases": cases, "hidden": 8, "steps": 25, "seed": 3}
@@ -49,3 +49,12 @@ def test_it_finds_what_a_line_cannot():
     features, labels, cases = ring()
     assert tebench.score("mlp_probe", features, labels, cases=cases) > 0.95
     assert tebench.score("linear_probe", features, labels, cases=cases) < 0.7
+
+
+def test_identical_rows_count_as_often_as_they_occur():
+    features, labels, cases = ring(n=200)
+    rows = np.repeat(np.arange(200), 1 + np.arange(200) % 3)
+    points = standardised(features, cases)
+    once = train(points, labels, 1 + np.arange(200) % 3, hidden=4, steps=9, rate=0.03, seed=0)
+    often = train(points[rows], labels[rows], np.ones(len(rows)), hidden=4, steps=9, rate=0.03, seed=0)
+    assert all(np.allclose(a, b) for a, b in zip(once, often, strict=True))

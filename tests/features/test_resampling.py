@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tebench.base.errors import InputError
 from tebench.encoders.base import InputSpec
-from tebench.features import resampling
+from tebench.features import estimate, resampling, windows
 from tebench.features.distinct import Distinct, distinct
 from tebench.features.extraction import extract
 from tebench.features.sampling import Recipe, draw
@@ -82,6 +82,16 @@ def test_a_constant_added_to_every_voxel_changes_no_feature(shift, name):
             maps.append(encoder(torch.from_numpy(volume.image[None, :, :16, :16, :16])))
     for before, after in zip(*maps, strict=True):
         torch.testing.assert_close(before, after, rtol=1e-4, atol=1e-5)
+
+
+def test_windows_known_beforehand_are_those_that_every_voxel_needs():
+    shapes = [(40, 36, 20), (16, 16, 16)]
+    corner = [np.argwhere(np.ones(shape, bool)).astype(float) for shape in shapes]
+    needed = [len(windows.assign(s, (16, 16, 16), at)) for s, at in zip(shapes, corner, strict=True)]
+    assert estimate.most_windows(shapes, (16, 16, 16)) == sum(needed)
+    encoder = ConvEncoder(pause=0.02)
+    seconds = estimate.seconds_a_window(encoder, (16, 16, 16), 0, "cpu")
+    assert seconds >= 0.02 and encoder.passes >= 2
 
 
 def test_different_rows_are_counted(tmp_path):

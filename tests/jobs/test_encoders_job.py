@@ -63,3 +63,30 @@ def test_records_are_written_for_the_catalogues_encoders(tmp_path, capsys):
     record = storage.read_json(tmp_path / "records" / "deepbet.json")
     assert record["leakage"]["subcortex"] == "none" and record["factors"]["family"] == "deepbet"
     assert "records/deepbet.json" in capsys.readouterr().out
+
+
+def test_the_inventory_as_csv_and_page(tmp_path, capsys):
+    import csv
+
+    value = resenc_content()
+    value["trainer_name"] = "=1+1 <script>"
+    save(tmp_path / "zoo" / "good", value)
+    (tmp_path / "zoo" / "bad.pth").write_bytes(b"\x80")
+    (tmp_path / "zoo" / "page.model").write_bytes(b"<!doctype html>")
+    with pytest.raises(SystemExit):
+        run(f"encoders=[{tmp_path / 'zoo'}]", f"job.folder={tmp_path / 'out'}")
+    assert "out/encoders.csv" in capsys.readouterr().out
+    rows = {line["encoder"]: line for line in csv.DictReader((tmp_path / "out" / "encoders.csv").open())}
+    assert rows["good"]["format"] == "nnssl / OpenMind" and rows["good"]["training data"] == "Dataset745_OpenMind"
+    assert "is truncated, damaged" in rows["bad"]["refused"] and "web page" in rows["page"]["refused"]
+    assert rows["good"]["file"].endswith("good/checkpoint_final.pth") and not rows["good"]["refused"]
+    page = (tmp_path / "out" / "encoders.html").read_text()
+    assert "&lt;script&gt;" in page and "<script" not in page and page.count("<tr>") == 4
+
+
+def test_the_page_of_the_zoo_is_what_the_table_says():
+    from pathlib import Path
+
+    from tebench.encoders.readers import families
+
+    assert (Path(__file__).parents[2] / "docs" / "zoo.md").read_text() == families.page()

@@ -25,7 +25,8 @@ def tiny(tmp_path, monkeypatch, scratch_registry):
     def config(*changes):
         return own_world.compose(
             "job=register", *own_world.read_by("register", small), "encoders=[tiny,other,third]",
-            f"cache={tmp_path / 'cache'}", f"job.leaderboard={board}", "job.registration=trial", "job.protocols=[starter-v1]", FORMS, *changes,
+            f"cache={tmp_path / 'cache'}", f"job.leaderboard={board}", "job.registration=trial",
+            "job.protocols=[starter-v1]", FORMS, *changes,
         )  # fmt: skip
 
     return board, config
@@ -85,6 +86,25 @@ def test_what_cannot_be_registered_is_said_before_anything_is_written(tiny, chan
     with pytest.raises(InputError, match=words):
         register.run(*config(change))
     assert not (board / "registrations").exists()
+
+
+def test_what_became_of_it(tiny, capsys):
+    board, config = tiny
+    truth = board / "ground_truth" / "starter.csv"
+    truth.write_text(HEADER + "other-protocol,tiny,blobs,0,dsc,0.5\n")
+    register.run(*config("job.outcome=true"))
+    assert "holds no registration" in capsys.readouterr().out
+    register.run(*config())
+    register.run(*config("job.outcome=true"))
+    assert "no ground truth yet" in capsys.readouterr().out
+    found = record.read(board / "registrations" / "trial.json").scores.query("form == 'spread on encoder'")
+    dice = dict(zip(found["encoder"], 0.2 + 0.3 * found["score"].rank() / len(found), strict=True))
+    rows = "".join(f"starter-v1,{e},blobs,{s},dsc,{v + s / 100}\n" for e, v in dice.items() for s in range(3))
+    truth.write_text(truth.read_text() + rows)
+    register.run(*config("job.outcome=true"))
+    lines = capsys.readouterr().out.splitlines()
+    assert any("spread on encoder" in line and "1.000" in line for line in lines), "the Dice follows that form's scores"
+    assert any("gated_flow" in line for line in lines)
 
 
 def test_nothing_is_left_to_predict(tiny):

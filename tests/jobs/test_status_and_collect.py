@@ -106,8 +106,8 @@ def test_a_failed_score_stands_until_it_is_asked_for_again(tiny, monkeypatch):
     calls = []
     from tebench.scoring import engine
 
-    real = engine.compute
-    monkeypatch.setattr(engine, "compute", lambda *given: calls.append(given) or real(*given))
+    real = engine.traced
+    monkeypatch.setattr(engine, "traced", lambda *given: calls.append(given) or real(*given))
     with pytest.raises(InputError, match="retry=true"):
         score.run(*config)
     assert not calls, "a failure that stands is not computed again"

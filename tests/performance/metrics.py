@@ -32,7 +32,7 @@ from tebench.metrics.topology import shared
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent.parent / "docs" / "performance"
-READ = ("matrix", "moments", "cases", "patches")
+READ = ("matrix", "moments", "cases", "patches", "roles")
 CASES, ANCHORS, PATCH = 10, 50, 16
 # Seconds grow with N to this power; with a parameter max_points the sample is cut before anything quadratic.
 POWER = {"linear": 1, "moments": 1, "iterative": 1, "quadratic": 2, "trees": 2}
@@ -46,13 +46,18 @@ def arrays(n, columns, classes) -> dict:
     for case in range(CASES):
         own = np.flatnonzero(cases == case)
         patches += [rng.choice(own, PATCH, replace=False) for _ in range(ANCHORS)]
-    return {"features": features, "labels": labels, "cases": cases, "patches": np.stack(patches)}
+    roles = np.where(labels > 0, "foreground", "background")
+    roles[np.stack(patches)], roles[np.stack(patches)[:, 0]] = "member", "anchor"
+    return {"features": features, "labels": labels, "cases": cases, "patches": np.stack(patches), "roles": roles}
 
 
 def call(metric, given):
     shared.forget()  # else a second call is given the first one's trees
     patches = given["patches"] if metric.reads == "patches" else None
-    return tebench.score(metric.name, given["features"], given["labels"], cases=given["cases"], patches=patches)
+    roles = given["roles"] if metric.reads == "roles" else None
+    return tebench.score(
+        metric.name, given["features"], given["labels"], cases=given["cases"], patches=patches, roles=roles
+    )  # fmt: skip
 
 
 def ours(samples: dict, limit: float):
@@ -63,7 +68,7 @@ def ours(samples: dict, limit: float):
     metrics = [m for m in tebench.list_metrics().values() if m.reads in READ and "value" not in m.exceptions]
     first = next(iter(samples.values()))
     few = np.concatenate([np.flatnonzero(first["cases"] == case)[:40] for case in range(CASES)])
-    warm = {name: first[name][few] for name in ("features", "labels", "cases")}
+    warm = {name: first[name][few] for name in ("features", "labels", "cases", "roles")}
     warm["patches"] = np.arange(len(few)).reshape(CASES, -1)[:, :PATCH]
     for metric in metrics:
         call(metric, warm)  # loads what it imports

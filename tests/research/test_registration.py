@@ -4,11 +4,13 @@ import subprocess
 from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import weightedtau
 
 from tebench.base.errors import InputError
-from tebench.research.registration import history, record
+from tebench.research.registration import history, outcome, record
 
 HEADER = "protocol,encoder,task,seed,metric,value\n"
 
@@ -207,3 +209,48 @@ def test_outside_a_repository_it_says_so(tmp_path, monkeypatch):
     path = record.write(tmp_path, registration())
     with pytest.raises(InputError, match="is in no git repository"):
         history.problems(path, record.read(path), tmp_path)
+
+
+def test_results_are_over_registered_pairs_with_ground_truth(scratch_registry):
+    """A fused form is fused anew over a smaller pool; a task without all of its ground truth does not count."""
+    encoders, tasks = ("a", "b", "c", "d"), ("lungs", "lobes")
+    rng = np.random.default_rng(0)
+    parts = {name: {(t, e): rng.random() for t in tasks for e in encoders} for name in ("global", "edge")}
+    gate = {"alpha": 0.25, "beta": None, "gamma": None, "gate": "fixed", "time": 1.0, "balance": "sample"}
+    gate |= {"strata": True, "anchors": False}
+    shared = {"time": 1.0, "balance": "sample"}
+    forms = (
+        form("gate", metric="gated_flow", parameters=gate),
+        form("global", metric="gradient_flow", parameters={**shared, "strata": True}, part_of="gate"),
+        form("edge", metric="boundary_flow", parameters={**shared, "anchors": False}, part_of="gate"),
+        form("down", metric="twonn", parameters={"kept": 0.9}, direction="down"),
+    )
+    rows = scores(forms, tasks, encoders)
+    for name, values in parts.items():
+        own = rows["form"] == name
+        rows.loc[own, "score"] = [values[pair] for pair in zip(rows["task"][own], rows["encoder"][own], strict=True)]
+    rows.loc[rows["form"] == "down", "score"] = rng.random(8)
+    made = registration(forms, scores=rows, pairs={"short": {task: list(encoders) for task in tasks}})
+    mixed = {pair: 0.25 * parts["global"][pair] + 0.75 * parts["edge"][pair] for pair in parts["edge"]}
+    dice = {pair: 0.2 + value / 2 for pair, value in mixed.items()}
+    done = [pair for pair in dice if pair != ("lobes", "d")]
+    truth = pd.DataFrame(
+        [("short", e, t, s, "dsc", dice[t, e] + 0.001 * s) for t, e in done for s in range(3)],
+        columns=["protocol", "encoder", "task", "seed", "metric", "value"],
+    )  # fmt: skip
+    pools = {"zoo": list(encoders), "few": ["a", "b"], "three": ["a", "b", "c"]}
+    found = outcome.results(made, {"short": truth, "other": truth}, pools, {"lungs": 2, "lobes": 2})
+    assert set(found["pool"]) == {"zoo", "three"}
+    assert dict(zip(found["pool"], found["tasks"], strict=True)) == {"zoo": 1, "three": 2}
+    assert set(found["form"]) == {"gate", "down"}, "parts are not judged"
+    members = ["a", "b", "c"]
+    taus = []
+    for task in tasks:
+        scaled = [[(parts[p][task, e] - min(parts[p][task, m] for m in members)) for e in members] for p in parts]
+        mixed = 0.25 * np.array(scaled[0]) / max(scaled[0]) + 0.75 * np.array(scaled[1]) / max(scaled[1])
+        taus.append(weightedtau(mixed, [dice[task, e] for e in members]).statistic)
+    own = found.query("pool == 'three' and form == 'gate'")["tau_w"].item()
+    assert own == pytest.approx(np.mean(taus))
+    values = rows[(rows["form"] == "down") & (rows["task"] == "lungs")].set_index("encoder")["score"]
+    expected = weightedtau([-values[e] for e in encoders], [dice["lungs", e] for e in encoders]).statistic
+    assert found.query("pool == 'zoo' and form == 'down'")["tau_w"].item() == pytest.approx(expected)

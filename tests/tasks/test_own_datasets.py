@@ -243,6 +243,17 @@ def test_paths_that_are_none(tmp_path, path):
     assert "expected the name of a file" in problems(listed)
 
 
+@pytest.mark.parametrize(
+    ("path", "words"), [("x" * 300, "longer than"), ("a/" * 2100, "longer than"), ("\ud800", "half a")]
+)
+def test_paths_that_no_file_system_takes(tmp_path, path, words):
+    """Found by fuzzing: a bare OSError for a name of 300 characters."""
+    listed = raw.nnunet(tmp_path / "Dataset", n_cases=1)
+    description = json.loads((listed / "dataset.json").read_text())
+    raw.describe(listed, **description, dataset={"a": {"images": [path], "label": "labelsTr/case_000.nii.gz"}})
+    assert words in problems(listed)
+
+
 def test_two_cases_of_one_name(tmp_path):
     folder = raw.decathlon(tmp_path / "Task", n_cases=1)
     description = json.loads((folder / "dataset.json").read_text())

@@ -13,7 +13,7 @@ from tebench.benchmark.settings import Settings
 
 @dataclass(frozen=True)
 class Options:
-    """Write metrics.md, encoders.md, leakage.md and relatedness.md from registered facts.
+    """Write docs/metrics.md, encoders.md, leakage.md, relatedness.md and zoo.md from what is registered.
 
     tebench docs
     """
@@ -24,7 +24,8 @@ class Options:
 
 
 def run(settings: Settings, options: Options) -> None:
-    """Write the four pages into the folder and print where they are."""
+    """Write the five pages into the folder and print where they are."""
+    from tebench.encoders.readers import families
     from tebench.reporting import metric_docs
 
     folder = options.folder
@@ -35,6 +36,8 @@ def run(settings: Settings, options: Options) -> None:
     print(_encoders(Path(folder) / "encoders.md"))
     print(_leakage(Path(folder) / "leakage.md"))
     print(_relatedness(Path(folder) / "relatedness.md"))
+    storage.write_text(Path(folder) / "zoo.md", families.page())
+    print(f"{Path(folder) / 'zoo.md'}: {len(families.FAMILIES)} families")
 
 
 def _encoders(path: Path) -> Path:

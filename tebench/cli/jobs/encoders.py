@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import html
+import io
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +17,10 @@ from tebench.benchmark.settings import Benchmark, Settings
 from tebench.encoders import catalogue, checkpoints
 
 AXES = "xyz"
+COLUMNS = (
+    "encoder", "format", "architecture", "parameters", "stages", "channels", "spacing mm", "normalisation", "patch",
+    "axes", "shape", "family", "kind", "source", "pre-training",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,20 +33,23 @@ class Options:
 
     READS: ClassVar = ("benchmark", "encoders")
 
+    folder: str | None = option(None, "folder: write encoders.csv and encoders.html, one row an encoder or file")
     records: str | None = option(None, "folder: write the provenance record of every encoder of the catalogue, as JSON")
 
 
 def run(settings: Settings, options: Options) -> None:
     """Print one row an encoder, then what is unusual; exit with 1 when a file is refused."""
     items = settings.encoders or _pool(settings.benchmark)
-    rows, notes, refused = [], [], []
+    rows, notes, refused, inventory = [], [], [], []
     for name in catalogue.choose(items):
         try:
             reading = catalogue.reading(name)
         except InputError as error:
             refused.append((name, str(error)))
+            inventory.append(record(name, None, refused=str(error)))
             continue
         rows.append(row(reading))
+        inventory.append(record(name, reading))
         notes += [(name, note) for note in reading.warnings]
     if rows:
         print(columns(rows))
@@ -57,8 +67,53 @@ def run(settings: Settings, options: Options) -> None:
         print("\nRecords")
         for path in write_records([r["encoder"] for r in rows], Path(options.records).expanduser()):
             print(f"  {path}")
+    if options.folder:
+        folder = Path(options.folder).expanduser()
+        storage.write_text(folder / "encoders.csv", as_csv(inventory))
+        storage.write_text(folder / "encoders.html", as_html(inventory))
+        print(f"\nInventory\n  {folder / 'encoders.csv'}\n  {folder / 'encoders.html'}")
     if refused:
         sys.exit(1)
+
+
+def record(name: str, reading, refused: str = "") -> dict[str, str]:
+    """One line of the inventory, as text; of a refused file its name, path and the reason."""
+    path = checkpoints.registered().get(name)
+    words = {} if reading is None else row(reading)
+    return {
+        **{key: words.get(key, "") for key in COLUMNS},
+        "encoder": name,
+        "training data": "" if reading is None else reading.facts.training_data,
+        "licence": "" if reading is None else reading.facts.licence,
+        "unusual": "" if reading is None else "; ".join(reading.warnings),
+        "refused": refused,
+        "file": "" if path is None else str(path),
+    }
+
+
+def as_csv(inventory: list[dict[str, str]]) -> str:
+    """The inventory as CSV; a cell that a spreadsheet would take for a formula begins with a quote."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(inventory[0]), lineterminator="\n")
+    writer.writeheader()
+    for line in inventory:
+        writer.writerow({key: f"'{text}" if text[:1] in tuple("=+-@\t\r") else text for key, text in line.items()})
+    return out.getvalue()
+
+
+def as_html(inventory: list[dict[str, str]]) -> str:
+    """The inventory as a page of one table, without script; every word escaped."""
+    head = "".join(f"<th>{html.escape(key)}</th>" for key in inventory[0])
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in line.values()) + "</tr>" for line in inventory
+    )
+    style = "body{font:14px sans-serif}table{border-collapse:collapse}"
+    style += "td,th{border:1px solid #ccc;padding:4px;text-align:left;vertical-align:top}"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Encoders</title><style>{style}</style>'
+        "</head>\n"
+        f"<body><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></body></html>\n"
+    )
 
 
 def write_records(names: list[str], folder: Path) -> list[Path]:
@@ -93,12 +148,12 @@ def _pool(benchmark: Benchmark) -> list[str]:
 def row(reading) -> dict:
     """One line of the table, as text."""
     facts, spec = reading.facts, reading.spec
-    strides = [stage.stride for stage in reading.stages]
+    strides = [_steps(stage) for stage in reading.stages]
     return {
         "encoder": facts.name,
         "architecture": facts.architecture,
         "parameters": f"{facts.n_parameters:,}",
-        "stages": ", ".join(f"{stage.channels}@{stage.stride}" for stage in reading.stages)
+        "stages": ", ".join(f"{stage.channels}@{_steps(stage)}" for stage in reading.stages)
         if len(set(strides)) > 1
         else f"{len(strides)} x {reading.stages[-1].channels}@{strides[0]}",
         "channels": str(spec.channels),
@@ -110,6 +165,7 @@ def row(reading) -> dict:
         "family": facts.kin,
         **_factors(facts.name),
         "pre-training": facts.pretraining,
+        "format": reading.family or "catalogue",
     }
 
 
@@ -119,6 +175,10 @@ def _factors(name: str) -> dict:
 
     known = asdict(factors.factors(name)) if name in catalogue.ENTRIES else {}
     return {column: known.get(column) or "-" for column in ("kind", "source")}
+
+
+def _steps(stage) -> str:
+    return str(stage.stride) if isinstance(stage.stride, int) else _by(stage.stride)
 
 
 def _by(values) -> str:

@@ -41,7 +41,7 @@ class Options:
     errors: tuple[Annotated[float, Interval(0, 1)], ...] = option(
         (0.0, 0.5), "shares of a metric's error that are common to the tasks"
     )
-    draws: Annotated[int, Interval(200)] = option(4000, "simulated draws of everything that is simulated")
+    draws: Annotated[int, Interval(200)] = option(2000, "simulated draws of everything that is simulated")
     folder: str | None = option(None, "where the files go; null: outputs/judge/<table or benchmark>")
     docs: str | None = option(
         None, "write the committed pages on published tables (findings_openmind.md, judge_starter.md) into this folder"

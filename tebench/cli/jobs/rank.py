@@ -16,7 +16,7 @@ from tebench.benchmark.options import option
 from tebench.benchmark.settings import Requested, Settings
 from tebench.benchmark.spec import cache_folder, leaderboard_folder, recipe_of
 from tebench.cli.bar import bar
-from tebench.features import resampling
+from tebench.features import estimate, resampling
 from tebench.features.distinct import Distinct, distinct
 from tebench.features.sampling import Recipe
 from tebench.metrics.parameters import Interval
@@ -29,6 +29,8 @@ from tebench.scoring.score import folder_of
 from tebench.tasks.base import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 log = logging.getLogger(__name__)
@@ -156,6 +158,8 @@ def rank(
     encoders, grids, refused = on_their_grids(task, with_twins(encoders) if options.twins else encoders, refused)
     recipe, whole = Recipe(**recipe_of(settings)), task
     print("\n".join(beforehand(task, grids)), flush=True)
+    for line in time_beforehand(grids, setting):
+        print(line, flush=True)
     notes = []
     if seconds is not None:
         task, recipe, notes = within(seconds, begin, task, recipe, encoders, setting)
@@ -188,7 +192,7 @@ def with_twins(encoders: list[str]) -> list[str]:
     for name in encoders:
         reading = catalogue.reading(name)
         shape = twins.shape_of(reading)
-        if reading.facts.pretraining.startswith("none"):
+        if twins.is_untrained(reading.facts.pretraining):
             found[shape] = ""
         else:
             found.setdefault(shape, name + twins.MARK)
@@ -200,7 +204,10 @@ def twins_of(encoders: list[str]) -> dict[str, str]:
     from tebench.encoders import catalogue, twins
 
     readings = {name: catalogue.reading(name) for name in encoders}
-    untrained = {twins.shape_of(r): name for name, r in readings.items() if r.facts.pretraining.startswith("none")}
+    untrained = {
+        twins.shape_of(reading): name for name, reading in readings.items()
+        if twins.is_untrained(reading.facts.pretraining)
+    }  # fmt: skip
     shapes = {name: twins.shape_of(reading) for name, reading in readings.items()}
     return {name: untrained[shape] for name, shape in shapes.items() if untrained.get(shape, name) != name}
 
@@ -267,8 +274,30 @@ def beforehand(task: Task, grids: dict) -> list[str]:
     return [*lines, *(f"{', '.join(names)}: {text}" for text, names in alike.items())]
 
 
+def time_beforehand(grids: dict, setting: Setting) -> Iterator[str]:
+    """How long extraction will take at most, a line an encoder where it is long enough to be worth measuring."""
+    from tebench.encoders import catalogue
+
+    total = 0.0
+    for name, found in grids.items():
+        patch = setting.window or tuple(catalogue.reading(name).spec.patch)
+        windows = estimate.most_windows(found.shapes, patch)
+        if windows < estimate.WORTH:
+            continue
+        each = estimate.seconds_a_window(catalogue.build(name), patch, setting.decoder_seed, setting.device)
+        total += windows * each
+        yield f"{name}: at most {windows} windows of {each:.2g} s, {windows * each / 60:.1f} min of one core"
+    if total:
+        cores = min(setting.workers, len(grids)) if setting.device == "cpu" else 1
+        yield (
+            f"Extraction: about {total / cores / 60:.1f} min at most with {cores} worker{'s' * (cores > 1)}, what is "
+            "kept left out; scoring comes on top. minutes=N keeps the whole to a budget."
+        )
+
+
 def data_notes(task: Task, grids: dict) -> list[str]:
     """What is unusual about the data, a sentence a line, and which cases were left out and why."""
+    from tebench.encoders import catalogue
     from tebench.reporting import ranking_data
 
     facts = task.facts
@@ -278,8 +307,6 @@ def data_notes(task: Task, grids: dict) -> list[str]:
     if facts["left_out"]:
         lines.append(f"Left out as broken ({len(facts['left_out'])}):")
         lines += [f"  {case}: {'; '.join(problems)}" for case, problems in facts["left_out"].items()]
-    from tebench.encoders import catalogue
-
     specs = {name: catalogue.reading(name).spec for name in grids}
     return [*lines, *ranking_data.few_voxels(grids), *ranking_data.zero_as_background(task, specs)]
 

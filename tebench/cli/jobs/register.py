@@ -23,12 +23,14 @@ class Options:
 
     tebench register registration=starter-v2 benchmark=starter
     tebench register check=true                            unchanged, and older than their ground truth?
+    tebench register outcome=true                          held against the ground truth that has come since
     """
 
     READS: ClassVar = ("benchmark", "encoders", "tasks", "seed", "sampling", "preset", "retry")
 
     registration: str | None = option(None, "its name, such as starter-v2")
     check: bool = option(False, "true: hold every registration against git's order of commits")
+    outcome: bool = option(False, "true: hold every registration against the ground truth that has come since")
     protocols: tuple[str, ...] = option(
         ("starter-v1", "starter-v1-frozen"), "of the ground truth to come; conf/protocol/NAME.yaml must exist"
     )
@@ -49,7 +51,7 @@ def run(settings: Settings, options: Options) -> None:
         if found["wrong"]:
             sys.exit(1)
         return
-    print(register(settings, options, folder))
+    print(outcome(settings, folder) if options.outcome else register(settings, options, folder))
 
 
 def check(folder: Path) -> dict[str, list[str]]:
@@ -71,6 +73,31 @@ def check(folder: Path) -> dict[str, list[str]]:
                 f"{', '.join(registration.pairs)}, registered {registration.date}"
             )
     return found
+
+
+def outcome(settings: Settings, folder: Path) -> str:
+    """Every registration beside the ground truth that has come since: one table each."""
+    from tebench.benchmark.spec import resolve
+    from tebench.encoders import catalogue as encoders
+    from tebench.evaluation import groundtruth
+    from tebench.research.registration import outcome as judged
+    from tebench.research.registration import record
+    from tebench.tasks import catalogue as tasks
+
+    world, found = resolve(settings), []
+    for path in record.paths(folder / "registrations"):
+        registration = record.read(path)
+        source = folder / "ground_truth" / registration.ground_truth
+        there = [name for name in registration.pairs if name in groundtruth.protocols(source)]
+        truths = {name: groundtruth.read(source, protocol=name) for name in there}
+        pools = {world.pool: list(world.encoders), **encoders.pools()}
+        covered = {task for rows in registration.pairs.values() for task in rows}
+        table = judged.results(
+            registration, truths, pools, {task: tasks.load(task).n_foreground for task in covered}, seed=world.seed
+        )  # fmt: skip
+        shown = table.to_string(index=False, float_format="{:.3f}".format) if len(table) else "no ground truth yet"
+        found.append(f"{registration.name}, registered {registration.date}; {registration.endpoint}\n{shown}")
+    return "\n\n".join(found) or f"{folder / 'registrations'} holds no registration"
 
 
 def register(settings: Settings, options: Options, folder: Path) -> str:

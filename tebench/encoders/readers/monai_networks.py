@@ -20,13 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from tebench.base.errors import InputError, unknown_name
+from tebench.encoders.axes import AxisEncoder, in_case_order
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.bounded import bounded
 from tebench.encoders.dynamic_blocks import divisor_of
 from tebench.encoders.files.opened import Content
 from tebench.encoders.files.plain import short
 from tebench.encoders.initialisation import without_global_draws
-from tebench.encoders.network import Encoder
 from tebench.encoders.readers.assemble import assemble
 from tebench.encoders.readers.statement import Statement
 from tebench.encoders.reading import Reading
@@ -37,6 +37,8 @@ NETWORKS = ("DynUNet", "SegResNet", "SwinUNETR", "UNet")
 ROOTS = {  # of the encoder's weights; UNet's follow from its depth
     "DynUNet": ("input_block.", "downsamples.", "bottleneck."),
     "SegResNet": ("convInit.", "down_layers."),
+    "SwinViT": ("swinViT.",),
+    "SegResEncoder": ("conv_init.", "layers."),
     "SwinUNETR": ("encoder1.", "encoder2.", "encoder3.", "encoder4.", "encoder10.", "swinViT."),
 }
 SWIN = ("encoder1", "encoder2", "encoder3", "encoder4", "swinViT", "encoder10")
@@ -55,6 +57,18 @@ class _Chain(nn.Module):
             x = step(x)
             found.append(x)
         return found
+
+
+class _SwinViT(nn.Module):
+    """The five hidden states of swinViT alone."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.normalize = network.normalize
+        self.swinViT = network.swinViT
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return list(self.swinViT(x, self.normalize))
 
 
 class _Swin(nn.Module):
@@ -82,6 +96,10 @@ def stage_names(network: nn.Module, kind: str) -> list[list[str]]:
     """Names of the submodules that make each encoder stage, in order."""
     if kind == "SwinUNETR":
         return [[name] for name in SWIN]
+    if kind == "SwinViT":
+        return [["swinViT"]]
+    if kind == "SegResEncoder":
+        return [["conv_init", "layers"]]
     if kind == "DynUNet":
         inner = [[f"downsamples.{index}"] for index in range(len(network.downsamples))]
         return [["input_block"], *inner, ["bottleneck"]]
@@ -99,17 +117,17 @@ def stage_names(network: nn.Module, kind: str) -> list[list[str]]:
         at += ".1.submodule"
 
 
-class MonaiEncoder(Encoder):
+class MonaiEncoder(AxisEncoder):
     """The encoder part of a MONAI network."""
 
-    def __init__(self, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...], body: nn.Module):
-        super().__init__(facts, spec, stages)
+    def __init__(self, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...], body: nn.Module, axes):
+        super().__init__(facts, spec, stages, axes)
         self.body = body
         self.minimum_patch = 2 * max(
             step for stage in stages for step in stage.steps
         )  # a single cell has no instance statistics
 
-    def maps(self, x: Tensor) -> list[Tensor]:
+    def own_maps(self, x: Tensor) -> list[Tensor]:
         return self.body(x)
 
 
@@ -117,7 +135,12 @@ def _network(kind: str, arguments: dict, where: str) -> nn.Module:
     from monai.networks import nets
 
     try:
-        network = getattr(nets, kind)(**arguments)
+        if kind == "SegResEncoder":
+            from monai.networks.nets.segresnet_ds import SegResEncoder
+
+            network = SegResEncoder(**arguments)
+        else:
+            network = getattr(nets, "SwinUNETR" if kind == "SwinViT" else kind)(**arguments)
     except Exception as error:  # MONAI's constructors raise TypeError, ValueError, AssertionError, KeyError
         raise InputError(f"{where}: {kind} does not take these arguments: {error}.") from error
     if arguments.get("spatial_dims", 3) != 3:
@@ -126,7 +149,8 @@ def _network(kind: str, arguments: dict, where: str) -> nn.Module:
 
 
 def _body(network: nn.Module, kind: str) -> nn.Module:
-    return _Swin(network) if kind == "SwinUNETR" else _Chain(network, stage_names(network, kind))
+    whole = {"SwinUNETR": _Swin, "SwinViT": _SwinViT, "SegResEncoder": lambda network: network}
+    return whole[kind](network) if kind in whole else _Chain(network, stage_names(network, kind))
 
 
 def read(content: Content, name: str, stated: Statement, *, channels: int | None = None) -> Reading:
@@ -145,39 +169,46 @@ def read(content: Content, name: str, stated: Statement, *, channels: int | None
 @without_global_draws
 def describe(
     content: Content, name: str, kind: str, arguments: dict, stated: Statement, where: str, words: dict, notes: list,
-    spec: InputSpec | None = None,
+    spec: InputSpec | None = None, choices: dict | None = None, axes: tuple[int, int, int] = (0, 1, 2),
 ) -> Reading:  # fmt: skip
-    """The encoder of a MONAI network of known arguments. spec: how images are prepared, if the file says it."""
-    if kind != "SegResNet" and "spatial_dims" not in arguments:
+    """The encoder of a MONAI network of known arguments.
+
+    spec: how images are prepared, if it is known.   choices: the file's tensors, if names were changed.
+    """
+    if "img_size" in arguments:  # of MONAI before 1.5; it has never changed the network
+        notes.append("img_size is obsolete and left out")
+        arguments = {key: value for key, value in arguments.items() if key != "img_size"}
+    if kind not in ("SegResNet", "SegResEncoder") and "spatial_dims" not in arguments:
         arguments = {**arguments, "spatial_dims": 3}
     with bounded(content.n_bytes):  # MONAI's constructors need real numbers; what they make is let go at once
         network = _network(kind, arguments, where)
     network = network.to("meta")
-    found = find(content, network, kind)
+    found = find(content, network, kind, choices)
     notes += found.notes
     read = int(arguments.get("in_channels", 1))
     spec = stated.apply(spec or _unstated(read, stated, notes), notes)
-    stages = _probe(_body(network, kind).eval(), read, spec.patch, where)
+    own_patch = tuple(spec.patch[axis] for axis in axes)
+    stages = in_case_order(_probe(_body(network, kind).eval(), read, own_patch, where), axes)
     spec = replace(spec, divisor=divisor_of(stages))
 
     def make(facts, spec):
         whole = network if torch.get_default_device().type == "meta" else _network(kind, arguments, where)
-        return MonaiEncoder(facts, spec, stages, _body(whole, kind))
+        return MonaiEncoder(facts, spec, stages, _body(whole, kind), axes)
 
     names = {f"body.{ours}": theirs for ours, theirs in _body_names(network, kind).items()}
     return assemble(
         content, name=name, architecture=f"MONAI {kind}", words=words, spec=spec, make=make, weights=found.weights,
-        version=VERSION, shape=[kind, arguments], notes=notes, axes=(0, 1, 2), spell=lambda key: names.get(key, key),
+        version=VERSION, shape=[kind, arguments], notes=notes, axes=axes, spell=lambda key: names.get(key, key),
     )  # fmt: skip
 
 
-def find(content: Content, network: nn.Module, kind: str) -> Located:
+def find(content: Content, network: nn.Module, kind: str, choices: dict | None = None) -> Located:
     """The encoder's weights in the file; decoders and heads are left out."""
     keep = _encoder_keys(network, kind)
     needed = {key: value for key, value in network.state_dict().items() if key in keep}
     roots = ROOTS.get(kind) or tuple(f"{part}." for stage in stage_names(network, kind) for part in stage)
     anchors = [name for name, value in needed.items() if value.ndim == 5]
-    return locate(content, needed, anchors[:1] + anchors[-1:], roots)
+    return locate(content, needed, anchors[:1] + anchors[-1:], roots, choices=choices)
 
 
 def _body_names(network: nn.Module, kind: str) -> dict[str, str]:

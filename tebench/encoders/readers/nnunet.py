@@ -43,12 +43,12 @@ def _above(path: Path) -> Path | None:
 
 def recognise(content: Content) -> str | None:
     """What says that this is an nnU-Net v2 file, or None."""
+    if not any("encoder.stages." in name for weights in dicts_of(content).values() for name in weights):
+        return None
     if _inside(content) is not None:
         return "init_args.plans inside"
-    names = next(iter(dicts_of(content).values()), {})
-    if (file := _above(content.path)) and any("encoder.stages." in name for name in names):
-        return f"plans.json in {file.parent.name}"
-    return None
+    file = _above(content.path)
+    return f"plans.json in {file.parent.name}" if file else None
 
 
 def sidecars(path: Path) -> list[Path]:

@@ -86,14 +86,15 @@ class Statement:
         if isinstance(stated, list):
             stated = "|".join(map(str, stated))
         try:
-            schemes = parse(str(stated))
+            steps = [parse(step) for step in str(stated).split(">")]
         except InputError as error:
             raise type(error)(f"{self.where}: input.normalisation: {error}") from error
-        if len(schemes) not in (1, channels):
-            raise InputError(
-                f"{self.where}: input.normalisation is for {len(schemes)} channels, the network reads {channels}."
-            )
-        return "|".join(map(str, schemes))
+        for schemes in steps:
+            if len(schemes) not in (1, channels):
+                raise InputError(
+                    f"{self.where}: input.normalisation is for {len(schemes)} channels, the network reads {channels}."
+                )
+        return ">".join("|".join(map(str, schemes)) for schemes in steps)
 
 
 def statement(path: Path) -> Statement:

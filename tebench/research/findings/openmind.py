@@ -189,7 +189,7 @@ def needs(paper: Named, planned: list[Planned]) -> Section:
             ])  # fmt: skip
     lines += [
         "At least two seeds a cell, on every task: without them neither the noise ceiling nor the reliability of "
-        "the truth is known, and none of the sentences above can be decided.",
+        "the truth is known, and which of the SDs above applies cannot be told.",
         "Beside every metric the static list and chance, and a test of the difference to the best rival and to the "
         "list.",
         f"Tasks on which encoders differ by more than runs do: on {_weak(paper)} the SD between encoders is below "

@@ -15,7 +15,7 @@ from tebench.benchmark.spec import facts_of
 from tebench.evaluation import claims, judge, plan
 from tebench.evaluation.judge import Judgement, Settings
 from tebench.publication.boards import protocols
-from tebench.reporting import judge_figures, judge_sections, sections, style
+from tebench.reporting import judge_figures, judge_report, judge_sections, sections, style
 from tebench.research.findings import openmind
 from tebench.research.findings.openmind import CLAIMS, JUDGE, Named, Planned
 
@@ -36,15 +36,12 @@ def write(folder: Path, leaderboard: Path, settings: Settings) -> list[Path]:
     ]
     starters = boards("starter", leaderboard, settings)
     style.save(judge_figures.ladder(tables[0].judgement), figures, "openmind-ladder", formats=("png",))
-    pages = {
-        "findings_openmind.md": openmind.page(
-            tables, starters, plans(tables[0].judgement, settings), "openmind-ladder"
-        ),
-        "judge_starter.md": benchmark_page("starter", starters, figures),
-    }
-    for name, text in pages.items():
-        storage.write_text(Path(folder) / name, text)
-    return [Path(folder) / name for name in pages]
+    found = plans(tables[0].judgement, settings)
+    texts = (openmind.page(tables, starters, found, "openmind-ladder"), benchmark_page("starter", starters, figures))
+    paths = [Path(folder) / Path(name).name for name in judge_report.PAGES]
+    for path, text in zip(paths, texts, strict=True):
+        storage.write_text(path, text)
+    return paths
 
 
 def boards(benchmark: str, leaderboard: Path, settings: Settings) -> list[Named]:

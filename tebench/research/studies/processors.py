@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tebench.evaluation.tolerance import FLOOR, MARGIN, differences, tolerances
+from tebench.evaluation.tolerance import FLOOR, MARGIN, amplifiers, differences, tolerances
 from tebench.metrics.registry import get, load
 from tebench.scoring.request import Request
 
@@ -56,7 +56,12 @@ def page(measured: pd.DataFrame, titles: dict[str, str], *, command: str) -> str
             swaps = f" ({int(row['swaps'])})" if row is not None and row["swaps"] else ""
             cells.append("" if row is None else f"{row['relative']:.1e}{swaps}")
         title = titles.get(metric, metric)
-        lines.append(f"| {title} | " + " | ".join(cells) + f" | {allowed[metric]:.2g} |")
+        bound = f"{allowed[metric]:.2g}" if metric in allowed else "none"
+        lines.append(f"| {title} | " + " | ".join(cells) + f" | {bound} |")
+    if loud := amplifiers(measured):
+        names = ", ".join(titles.get(metric, metric) for metric in loud)
+        lines += ["", f"Rounding alone moves {names} by a good part of the spread between encoders (ties of equal rows "
+                  "or votes that fall either way): no tolerance, nothing is held against it."]  # fmt: skip
     changed = seen[seen["status_changes"] > 0]
     if len(changed):
         names = ", ".join(sorted({f"{row.metric} ({row.other})" for row in changed.itertuples()}))
