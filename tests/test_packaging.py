@@ -34,7 +34,7 @@ def test_wheel_holds_configuration_baselines_and_rows(wheel):
         "conf/config.yaml",
         "baselines/logme.py",
         "leaderboard/ground_truth/starter.csv",
-        "encoders/weights_ssl/ssl_mae.json",
+        "encoders/pretrained_weights/ssl_mae.json",
     ):
         assert f"tebench/{name}" in names
     expected = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("conf/**/*.yaml")}
