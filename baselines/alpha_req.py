@@ -20,7 +20,7 @@ from tebench.metrics.registry import metric
     direction="up",
     reads="moments",
     cost="moments",
-    monotone=NO_LABELS,
+    not_monotone=NO_LABELS,
 )
 def alpha_req(
     moments, *, first: Annotated[int, Interval(1)] = 1, last: Annotated[int, Interval(3)] | None = None

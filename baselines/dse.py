@@ -23,7 +23,7 @@ ITERATIONS = 20
     reads="cases",
     cost="iterative",
     invariances=("scale", "rotation"),
-    monotone=NO_LABELS,
+    not_monotone=NO_LABELS,
     disagreements=(
         "the released code starts k-means++ from torch's global random state, so its value differs from run to run; "
         "here the start is the farthest-first traversal, which needs no seed",

@@ -25,7 +25,7 @@ CHUNK = 8192
     cost="linear",
     invariances=(),
     disagreements=("mgholamikn/ETran averages only the lowest 0.5 % of the samples: share=0.005",),
-    monotone="label-free by definition: labels may be shuffled without any change of the score",
+    not_monotone="label-free by definition: labels may be shuffled without any change of the score",
 )
 def etran_energy(features, labels, *, share: Annotated[float, Interval(0, 1)] = 1.0) -> float:
     """Mean negative free energy of the features, mean_i log sum_d exp(x_id).

@@ -22,7 +22,7 @@ from tebench.metrics.registry import metric
     cost="linear",
     stages="encoder[-1]",
     invariances=("scale", "rotation", "shift"),
-    monotone=NO_LABELS,
+    not_monotone=NO_LABELS,
 )
 def lidar(features, labels, cases, patches, *, delta: Annotated[float, Interval(1e-12, 1.0)] = 1e-4) -> float:
     """Effective rank of the linear discriminant matrix of surrogate classes, here the spatial patches of the sample.

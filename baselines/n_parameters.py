@@ -16,7 +16,7 @@ from tebench.metrics.registry import metric
     reads="facts",
     cost="static",
     invariances=("scale", "rotation", "shift"),
-    monotone="reads neither features nor labels",
+    not_monotone="reads neither features nor labels",
 )
 def n_parameters(facts: Mapping) -> float:
     """Number of parameters of the encoder; the same for every task, ties for equal shapes."""

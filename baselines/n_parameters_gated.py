@@ -17,7 +17,7 @@ from tebench.metrics.registry import metric
     reads="facts",
     cost="static",
     invariances=("scale", "rotation", "shift"),
-    monotone="reads neither features nor labels",
+    not_monotone="reads neither features nor labels",
 )
 def n_parameters_gated(facts: Mapping) -> float:
     """Number of parameters, its sign flipped on tasks with at most two foreground classes: S = P if |C| > 2 else -P.

@@ -17,7 +17,7 @@ from tebench.metrics.registry import metric
     direction="up",
     reads="moments",
     cost="moments",
-    monotone=NO_LABELS,
+    not_monotone=NO_LABELS,
 )
 def nesum(moments) -> float:
     """Sum of the covariance's eigenvalues over the largest one: sum_i l_i / l_1.

@@ -19,7 +19,7 @@ from tebench.metrics.registry import metric
     direction="up",
     reads="moments",
     cost="moments",
-    monotone=NO_LABELS,
+    not_monotone=NO_LABELS,
 )
 def participation_ratio(moments, *, mean: Literal["subtracted", "kept"] = "subtracted") -> float:
     """Number of directions that share the variance: (sum_i l_i)^2 / sum_i l_i^2 of the covariance's eigenvalues l.

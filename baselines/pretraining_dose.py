@@ -17,7 +17,7 @@ from tebench.metrics.registry import metric
     reads="facts",
     cost="static",
     invariances=("scale", "rotation", "shift"),
-    monotone="reads neither features nor labels",
+    not_monotone="reads neither features nor labels",
 )
 def pretraining_dose(facts: Mapping) -> float:
     """Share of its recipe's whole pre-training that an encoder had: 0 random, 1 whole, between for shortened ones and

@@ -19,7 +19,7 @@ from tebench.metrics.registry import metric
     reads="facts",
     cost="static",
     invariances=("scale", "rotation", "shift"),
-    monotone="reads neither features nor labels",
+    not_monotone="reads neither features nor labels",
 )
 def random(facts: Mapping, *, seed: Annotated[int, Interval(0)] = 0) -> float:
     """Uniform number in [0, 1) drawn from (encoder, task, seed) alone.

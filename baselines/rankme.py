@@ -17,7 +17,7 @@ from tebench.metrics.registry import metric
     direction="up",
     reads="moments",
     cost="moments",
-    monotone=NO_LABELS,
+    not_monotone=NO_LABELS,
 )
 def rankme(moments) -> float:
     """Effective rank of the features: exponential of the entropy of their normalised singular values.

@@ -22,7 +22,7 @@ from tebench.metrics.topology.labelled_tree import group_rows
     reads="matrix",
     cost="quadratic",
     invariances=("scale", "rotation", "shift"),
-    monotone=NO_LABELS,
+    not_monotone=NO_LABELS,
 )
 def twonn(features, labels, *, kept: Annotated[float, Interval(0.1, 1.0)] = 0.9) -> float:
     """Intrinsic dimension from the ratio of the distances to the second and the first nearest neighbour.

@@ -16,7 +16,7 @@ from tebench.base.errors import CacheError
 ENCODERS = ["deepbet", "deepbet_bbox", "deepbet_random"]
 SMALL = [
     "tasks=[tissues]", f"encoders=[{','.join(ENCODERS)}]", "progress=false",
-    "sampling.foreground=48", "sampling.background=96", "sampling.general=0", "sampling.anchors=8",
+    "sampling.foreground=48", "sampling.background=96", "sampling.global_voxels=0", "sampling.anchors=8",
 ]  # fmt: skip
 
 

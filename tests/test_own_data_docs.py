@@ -70,7 +70,7 @@ def test_the_tutorial_of_an_own_benchmark_runs(example, tmp_path, monkeypatch, c
     assert len(commands) == 2
     for command in commands:
         prepare(command.split())
-    few = ["sampling.foreground=20", "sampling.background=20", "sampling.general=0", "sampling.anchors=0"]
+    few = ["sampling.foreground=20", "sampling.background=20", "sampling.global_voxels=0", "sampling.anchors=0"]
     job, settings, options = config.compose(*commands[0].split(), *few, "workers=1", "progress=false", "output=out")
     assert job == "score"
     score.run(settings, options)

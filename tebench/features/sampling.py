@@ -25,7 +25,7 @@ class Recipe:
 
     foreground: over the foreground classes present, per `balance`. [released: 256]
     background: label 0.                                            [released: 2560]
-    general: the global stratum, uniform over the labelled voxels of the case, label-blind. [released: 256]
+    global_voxels: the global stratum, uniform over the labelled voxels of the case, label-blind. [released: 256]
     anchors: boundary voxels, over the classes per `balance`.       [released: 50]
     patch_voxels: voxels of a patch, the anchor included.           [released: 16]
     patch_radius: a patch is drawn from the cube of side 2 r + 1 around its anchor. [choice] 3: at
@@ -40,7 +40,7 @@ class Recipe:
 
     foreground: int = 256
     background: int = 2560
-    general: int = 256
+    global_voxels: int = 256
     anchors: int = 50
     patch_voxels: int = 16
     patch_radius: int = 3
@@ -59,12 +59,16 @@ class Recipe:
             object.__setattr__(self, name, int(value))
         if self.balance not in ("proportional", "equal"):
             raise InputError(f"sampling recipe: balance must be 'proportional' or 'equal', got {self.balance!r}.")
-        if self.foreground + self.background + self.general + self.anchors + self.floor + self.floor_anchors == 0:
+        if self.foreground + self.background + self.global_voxels + self.anchors + self.floor + self.floor_anchors == 0:
             raise InputError("sampling recipe: every size is 0; ask for at least one voxel.")
 
     def plain(self) -> dict:
-        """What is set, as plain values; a recipe without floors has the name and the draws that it always had."""
-        return {name: value for name, value in asdict(self).items() if value or not name.startswith("floor")}
+        """What is set, as plain values; a recipe without floors has the name and the draws that it always had.
+
+        Samples on disk are addressed by these names, so `global_voxels` keeps the one that it had first, general.
+        """
+        kept = {name: value for name, value in asdict(self).items() if value or not name.startswith("floor")}
+        return {"general" if name == "global_voxels" else name: value for name, value in kept.items()}
 
 
 def draw(task: Task, recipe: Recipe, *, seed: int, cases: tuple[str, ...] | None = None) -> Sample:
@@ -173,15 +177,15 @@ def _draw_case(labels: np.ndarray, task: Task, case_id: str, recipe: Recipe, see
         flat, inside, recipe.foreground, recipe.floor, recipe.balance, streams[Role.FOREGROUND]
     )
     background = _choose(streams[Role.BACKGROUND], np.flatnonzero(flat == 0), recipe.background)
-    general = _choose(streams[Role.GLOBAL], np.flatnonzero(flat >= 0), recipe.general)
+    everywhere = _choose(streams[Role.GLOBAL], np.flatnonzero(flat >= 0), recipe.global_voxels)
     edge = np.flatnonzero(boundary(labels))
     anchors, per_edge = _stratified(
         flat, edge, recipe.anchors, recipe.floor_anchors, recipe.balance, streams[Role.ANCHOR]
     )
     members = [_window(anchor, labels, recipe, streams[Role.MEMBER]) for anchor in anchors]
 
-    voxels, roles, patches = [foreground, background, general], [], []
-    for role, chosen in ((Role.FOREGROUND, foreground), (Role.BACKGROUND, background), (Role.GLOBAL, general)):
+    voxels, roles, patches = [foreground, background, everywhere], [], []
+    for role, chosen in ((Role.FOREGROUND, foreground), (Role.BACKGROUND, background), (Role.GLOBAL, everywhere)):
         roles.append(np.full(len(chosen), role))
         patches.append(np.full(len(chosen), -1))
     for number, (anchor, around) in enumerate(zip(anchors, members, strict=True)):
@@ -198,7 +202,7 @@ def _draw_case(labels: np.ndarray, task: Task, case_id: str, recipe: Recipe, see
     counts = {
         "foreground": {names[c]: n for c, n in per_class.items()},
         "background": len(background),
-        "global": len(general),
+        "global": len(everywhere),
         "anchors": {names[c]: n for c, n in per_edge.items()},
         "members": sum(map(len, members)),
     }

@@ -87,7 +87,7 @@ def run_checks(metric: Metric) -> list[Result]:
     kind = _refusal_checks if "value" in metric.exceptions else kind
     results = []
     for name, check in (*_fact_checks(metric), *kind(metric)):
-        reason = metric.exceptions.get(name) or (metric.monotone if name.startswith("direction") else "")
+        reason = metric.exceptions.get(name) or (metric.not_monotone if name.startswith("direction") else "")
         if reason:
             results.append(Result(name, "excepted", reason))
             continue

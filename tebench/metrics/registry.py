@@ -72,7 +72,7 @@ class Metric:
     invariances: frozenset[str] = frozenset()
     parts: dict[str, str] = field(default_factory=dict)
     disagreements: tuple[str, ...] = ()
-    monotone: str = ""
+    not_monotone: str = ""
     exceptions: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict, repr=False)
     version: int = 1
@@ -118,7 +118,7 @@ def metric(
     invariances=(),
     parts: dict[str, str] | None = None,
     disagreements: tuple[str, ...] = (),
-    monotone: str = "",
+    not_monotone: str = "",
     exceptions: dict[str, str] | None = None,
     version: int = 1,
 ):
@@ -154,7 +154,7 @@ def metric(
         For reads="parts", argument name -> metric name; parameters that a part shares by name are passed on to it.
     disagreements : tuple of str
         Known disagreements with public code, each with its figure.
-    monotone : str
+    not_monotone : str
         Empty when the score follows class separation; otherwise why, by definition, it does not.
     exceptions : dict of str to str, optional
         Other common checks (see `tebench.metrics.checks`) that cannot hold, name -> reason.
@@ -209,7 +209,7 @@ def metric(
             invariances=frozenset(invariances),
             parts=dict(parts or {}),
             disagreements=tuple(disagreements),
-            monotone=monotone,
+            not_monotone=not_monotone,
             exceptions=dict(exceptions or {}),
             parameters=keyword_parameters(function),
             version=version,

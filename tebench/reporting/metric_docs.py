@@ -75,7 +75,7 @@ def section(metric: Metric) -> str:
         parts.append("\n".join(["| option | default | accepts |", "|---|---|---|", *options]))
     if metric.disagreements:
         parts.append("Disagreements with public code:\n\n" + "\n".join(f"- {text}" for text in metric.disagreements))
-    held = {**({"direction": metric.monotone} if metric.monotone else {}), **metric.exceptions}
+    held = {**({"direction": metric.not_monotone} if metric.not_monotone else {}), **metric.exceptions}
     held.pop("value", None)
     if held:
         reasons = "\n".join(f"- {name}: {why}" for name, why in held.items())

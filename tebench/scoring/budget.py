@@ -64,7 +64,7 @@ def fit(cost: Cost, n_cases: int, seconds: float) -> tuple[int, float]:
 
 def reduced(recipe: Recipe, share: float) -> Recipe:
     """The recipe with this share of the voxels and anchors, at least one of each that it has."""
-    sizes = {name: getattr(recipe, name) for name in ("foreground", "background", "general", "anchors")}
+    sizes = {name: getattr(recipe, name) for name in ("foreground", "background", "global_voxels", "anchors")}
     less: dict[str, Any] = {name: max(1, round(share * size)) if size else 0 for name, size in sizes.items()}
     return replace(recipe, **less)
 

@@ -138,4 +138,4 @@ def test_rises_with_separation_unless_declared(name):
         P = np.exp(P) / np.exp(P).sum(axis=1, keepdims=True)
         scores.append(score(name, noise + separation * means[y], y, P))
     steps = np.diff(scores) * (1 if m.direction == "up" else -1)
-    assert ((steps >= -1e-9).all() and steps.max() > 0) != bool(m.monotone)
+    assert ((steps >= -1e-9).all() and steps.max() > 0) != bool(m.not_monotone)

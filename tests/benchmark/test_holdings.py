@@ -110,7 +110,7 @@ def test_the_benchmark_fits_its_ground_truth(benchmark):
 def test_the_suite_s_defaults_are_what_the_benchmark_says_of_the_protocol():
     """The comments of conf/benchmark/openmind_*.yaml, as facts."""
     recipe = Recipe(**recipe_of(compose("benchmark=openmind_resenc")))
-    assert (recipe.foreground, recipe.background, recipe.general) == (256, 2560, 256)
+    assert (recipe.foreground, recipe.background, recipe.global_voxels) == (256, 2560, 256)
     assert (recipe.anchors, recipe.patch_voxels) == (50, 16)
     assert get("grtd").stages == "decoder[-3:]" and get("lbtc").stages == "encoder[-3:]"
     assert get("grtd_lbtc").parameters["gate"].default == "released"

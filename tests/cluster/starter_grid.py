@@ -27,7 +27,8 @@ HERE = Path(__file__).resolve().parent
 ENCODERS, TASKS = ("deepbrain", "deepbrain_random"), ("tissues", "subcortex")
 SWEPT = {"encoders": ",".join(f"[{name}]" for name in ENCODERS), "tasks": ",".join(f"[{name}]" for name in TASKS)}
 SMALL = [
-    "sampling.foreground=24", "sampling.background=48", "sampling.general=0", "sampling.anchors=6", "progress=false",
+    "sampling.foreground=24", "sampling.background=48", "sampling.global_voxels=0", "sampling.anchors=6",
+    "progress=false",
     "workers=1", "protocol.name=tiny", "protocol.patch=32", "protocol.decoder_deepest=16", "protocol.width=4",
 ]  # fmt: skip
 METRICS = "metric=[grtd_lbtc,logme]"

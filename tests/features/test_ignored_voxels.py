@@ -11,7 +11,7 @@ from tebench.features.sample import Role
 from tebench.features.sampling import ARRAYS, Recipe, boundary, draw
 from tebench.tasks.base import IGNORED, Case, Task
 
-RECIPE = Recipe(foreground=20, background=30, general=25, anchors=8, patch_voxels=6, patch_radius=2)
+RECIPE = Recipe(foreground=20, background=30, global_voxels=25, anchors=8, patch_voxels=6, patch_radius=2)
 
 
 def task_of(labels):

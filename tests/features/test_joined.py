@@ -8,7 +8,7 @@ from tebench.features import joined
 from tebench.features.sampling import ARRAYS, Recipe, draw
 from tebench.tasks.base import Case, Task
 
-RECIPE = Recipe(foreground=20, background=30, general=5, anchors=6, patch_voxels=4)
+RECIPE = Recipe(foreground=20, background=30, global_voxels=5, anchors=6, patch_voxels=4)
 
 
 def load(case_id):

@@ -96,7 +96,7 @@ def test_windows_known_beforehand_are_those_that_every_voxel_needs():
 
 def test_different_rows_are_counted(tmp_path):
     task = make_task()
-    sample = draw(task, Recipe(foreground=40, background=200, general=40), seed=0)
+    sample = draw(task, Recipe(foreground=40, background=200, global_voxels=40), seed=0)
     found = distinct(extract(task, ConvEncoder(), sample, cache=tmp_path, progress=False))
     cells = {(c, *xyz) for c, xyz in zip(sample.case.tolist(), sample.coordinates.tolist(), strict=True)}
     assert found.voxels == len(cells) and 1 < found.rows <= found.voxels and not found.few

@@ -13,7 +13,7 @@ from tebench.features.sample import Role
 from tebench.features.sampling import Recipe, allot, boundary, draw
 from tebench.tasks.base import Case, Task
 
-SMALL = Recipe(foreground=40, background=60, general=30, anchors=12, patch_voxels=9, patch_radius=2)
+SMALL = Recipe(foreground=40, background=60, global_voxels=30, anchors=12, patch_voxels=9, patch_radius=2)
 
 
 def make_task(label_maps, n_classes=4, name="toy", fingerprint="f"):
@@ -88,7 +88,7 @@ def test_no_voxel_twice_in_one_stratum(task):
 def test_global_is_label_blind():
     labels = np.zeros((20, 20, 20), dtype=np.int16)
     labels[:5] = 1  # a quarter of the volume
-    sample = draw(make_task([labels], 2), replace(SMALL, general=2000), seed=1)
+    sample = draw(make_task([labels], 2), replace(SMALL, global_voxels=2000), seed=1)
     share = (sample.labels[sample.rows(Role.GLOBAL)] == 1).mean()
     # Hypergeometric standard deviation 0.0084; five of them.
     assert abs(share - 0.25) < 0.042
@@ -142,10 +142,10 @@ for n, (i, j, k) in enumerate(np.ndindex(8, 4, 3), 3):
 def test_a_floor_reaches_every_class():
     """Classes of 27 voxels beside two of 10,000: wasserth/TotalSegmentator#8. Without a floor most have no row."""
     task = replace(make_task([HUNDRED]), classes=("background", *(f"c{k}" for k in range(1, 99))))
-    plain = draw(task, Recipe(general=0), seed=0)
+    plain = draw(task, Recipe(global_voxels=0), seed=0)
     missed = set(range(1, 99)) - set(plain.labels[plain.rows(Role.FOREGROUND)].tolist())
     assert len(missed) > 50
-    sample = draw(task, Recipe(general=0, floor=16, floor_anchors=2), seed=0)
+    sample = draw(task, Recipe(global_voxels=0, floor=16, floor_anchors=2), seed=0)
     drawn = np.bincount(sample.labels[sample.rows(Role.FOREGROUND)], minlength=99)
     anchors = np.bincount(sample.labels[sample.rows(Role.ANCHOR)], minlength=99)
     assert (drawn[1:] >= 16).all() and (anchors[1:] >= 2).all()
@@ -230,7 +230,11 @@ def test_windows_are_clipped_and_small_ones_give_fewer_members():
 
 def test_strata_smaller_than_asked_are_taken_whole():
     labels = boxes()
-    sample = draw(make_task([labels]), Recipe(foreground=10**6, background=10**6, general=10**6, anchors=10**6), seed=0)
+        make_task([labels]),
+        Recipe(foreground=10**6, background=10**6, global_voxels=10**6, anchors=10**6),
+        seed=0,
+        make_task([labels]), Recipe(foreground=10**6, background=10**6, global_voxels=10**6, anchors=10**6), seed=0
+    )
     count = np.bincount(sample.role)
     assert count[Role.FOREGROUND] == (labels > 0).sum()
     assert count[Role.BACKGROUND] == (labels == 0).sum()
@@ -307,7 +311,7 @@ def test_a_subset_of_cases(task):
         ({"patch_voxels": 1}, "patch_voxels must be a whole number >= 2"),
         ({"patch_radius": 0}, "patch_radius must be a whole number >= 1"),
         ({"balance": "even"}, "balance must be 'proportional' or 'equal', got 'even'"),
-        ({"foreground": 0, "background": 0, "general": 0, "anchors": 0}, "at least one voxel"),
+        ({"foreground": 0, "background": 0, "global_voxels": 0, "anchors": 0}, "at least one voxel"),
     ],
 )
 def test_bad_recipes(change, message):

@@ -11,7 +11,7 @@ from tebench.features import sample_store
 from tebench.features.sampling import ARRAYS, Recipe, draw
 from tebench.tasks.base import Case, Task
 
-RECIPE = Recipe(foreground=20, background=20, general=10, anchors=4, patch_voxels=4, patch_radius=1)
+RECIPE = Recipe(foreground=20, background=20, global_voxels=10, anchors=4, patch_voxels=4, patch_radius=1)
 
 
 def make_task(fingerprint="f"):

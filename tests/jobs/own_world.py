@@ -12,7 +12,7 @@ import raw_data  # noqa: E402
 
 SHAPE = (36, 34, 32)
 FEW = [
-    "sampling.foreground=24", "sampling.background=36", "sampling.general=0", "sampling.anchors=6",
+    "sampling.foreground=24", "sampling.background=36", "sampling.global_voxels=0", "sampling.anchors=6",
     "sampling.patch_voxels=8", "workers=1", "progress=false",
 ]  # fmt: skip
 

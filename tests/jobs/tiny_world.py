@@ -21,7 +21,8 @@ fakes._SHAPES.setdefault("third", ((5, 8), 2, 2))
 TASKS = ("blobs", "broken")
 SMALL = [
     "encoders=[tiny,other]", "tasks=[blobs]", "benchmark.tasks=[blobs]", "benchmark.window=[16,16,16]", "workers=1",
-    "sampling.foreground=12", "sampling.background=24", "sampling.general=0", "sampling.anchors=4", "progress=false",
+    "sampling.foreground=12", "sampling.background=24", "sampling.global_voxels=0", "sampling.anchors=4",
+    "progress=false",
     "sampling.patch_voxels=4", "protocol.name=quick", "protocol.steps=2", "protocol.patch=16",
     "protocol.decoder_deepest=8", "protocol.width=4", "job.beside=[]", f"plugins=[{HERE}]",
 ]  # fmt: skip

@@ -68,7 +68,7 @@ def test_cases_are_scored_apart_and_averaged():
 def test_declared_reason_for_not_following_separation_is_true():
     values = [grtd(*gaussians(s, n=128, d=16)) for s in (0, 2, 4, 8)]
     assert values == sorted(values, reverse=True)
-    assert metrics()["grtd"].monotone
+    assert metrics()["grtd"].not_monotone
 
 
 def test_draw_is_by_position_and_keeps_small_classes():

@@ -70,7 +70,7 @@ def test_rises_with_separation_without_turning_back(name):
     values = [FORMS[name](*gaussians(s, n=128, d=16)) for s in sweep]
     assert (np.diff(values) >= -1e-12).all()
     assert values[4] > values[0]
-    assert not metrics()[name].monotone
+    assert not metrics()[name].not_monotone
 
 
 def test_uncut_length_share_would_turn_back():

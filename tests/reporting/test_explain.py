@@ -26,7 +26,7 @@ def _load(name):
 @pytest.fixture(name="world", scope="module")
 def _world():
     task = Task("two $shapes", "t", ("background", "ball", "box"), ("a", "b"), (), {}, "f", _load)
-    sample = draw(task, Recipe(foreground=40, background=60, general=0, anchors=12), seed=0)
+    sample = draw(task, Recipe(foreground=40, background=60, global_voxels=0, anchors=12), seed=0)
     rng = np.random.default_rng(0)
     names = ["encoder.0", "encoder.1", "encoder.2", "encoder.3", "decoder.0", "decoder.1"]
     # Rounded, so that some rows are equal, as voxels of one feature cell are.

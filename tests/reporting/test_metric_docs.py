@@ -26,7 +26,7 @@ def test_plugins_are_left_out(scratch_registry, facts):
 def test_a_section_says_what_was_declared(scratch_registry, facts):
     facts.update(
         title="Own", paper="arXiv 0000.00000", direction="down", range=(0.0, 1.0), per_case=True,
-        invariances=("scale",), disagreements=("theirs gives 2 where 1 is right",), monotone="by definition",
+        invariances=("scale",), disagreements=("theirs gives 2 where 1 is right",), not_monotone="by definition",
         exceptions={"label names": "the lowest is background"},
     )  # fmt: skip
 

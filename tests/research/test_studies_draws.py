@@ -8,7 +8,7 @@ from tebench.features.sample import FeatureSet, Role
 from tebench.features.sampling import Recipe, allot, assemble
 from tebench.research.studies.draws import Draws, scaled
 
-RECIPE = Recipe(foreground=6, background=10, general=0, anchors=2, patch_voxels=3, patch_radius=1)
+RECIPE = Recipe(foreground=6, background=10, global_voxels=0, anchors=2, patch_voxels=3, patch_radius=1)
 
 
 def large_sample(n=4, most=2):

@@ -23,7 +23,8 @@ MARK = "TEBENCH_FAULT_MARK"
 TASK = "lungs"
 ENCODERS = "encoders=[deepbrain,deepbrain_random,resenc_s_random]"
 SMALL = [
-    ENCODERS, "benchmark.window=[32,32,32]", "sampling.foreground=24", "sampling.background=48", "sampling.general=8",
+    ENCODERS, "benchmark.window=[32,32,32]", "sampling.foreground=24", "sampling.background=48",
+    "sampling.global_voxels=8",
     "sampling.anchors=6", "sampling.patch_voxels=4", "workers=2", "progress=false", "cache=cache", "output=tables",
 ]  # fmt: skip
 TINY = ["protocol.name=tiny", "protocol.patch=32", "protocol.decoder_deepest=16", "protocol.width=4",

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "features"), str(HERE.parent / "finetuning"), str(HERE.parent / "tasks")]
 OUT = HERE.parent.parent / "docs" / "robustness"
 LIMIT_MB = 4096
-PARTS = {"foreground": 8, "background": 4, "general": 4, "anchors": 2, "patch_voxels": 4}
+PARTS = {"foreground": 8, "background": 4, "global_voxels": 4, "anchors": 2, "patch_voxels": 4}
 
 
 def generate(folder: Path, shape) -> None:

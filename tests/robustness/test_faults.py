@@ -13,7 +13,7 @@ import raw_data
 
 from tebench.base import storage
 from tebench.base.errors import CacheError, InputError
-from tebench.cli.jobs import rank
+from tebench.benchmark.own_data import budgeted
 from tebench.tasks import dataset
 
 
@@ -143,6 +143,6 @@ def test_altered_scores_of_a_ranking_are_computed_again(tmp_path, caplog):
 def test_an_altered_plan_of_a_ranking_is_made_again(tmp_path, caplog):
     path = tmp_path / "plan-x.json"
     storage.write_sealed(path, {"cases": 3, "share": 0.5, "full": 60.0})
-    assert rank._plan(path)["cases"] == 3
+    assert budgeted._plan(path)["cases"] == 3
     path.write_text(path.read_text().replace("3", "4", 1))
-    assert rank._plan(path) is None and "plan-x.json was altered" in caplog.text
+    assert budgeted._plan(path) is None and "plan-x.json was altered" in caplog.text

@@ -38,7 +38,7 @@ if __name__ == "__main__":
     from tebench.scoring.engine import score_all
     registry.load_plugins([{plugin!r}])
     task, root = fakes.make_task(1), Path({root!r})
-    sample = draw(task, Recipe(foreground=8, background=8, general=4, anchors=2, patch_voxels=4), seed=0)
+    sample = draw(task, Recipe(foreground=8, background=8, global_voxels=4, anchors=2, patch_voxels=4), seed=0)
     folders = {{
         (task.name, name): extract(task, fakes.ConvEncoder(name), sample, cache=root, progress=False)
         for name in ("a", "b")

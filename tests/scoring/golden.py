@@ -105,7 +105,7 @@ def stage_values() -> dict[str, dict]:
     from tebench.scoring.view import FeatureView
 
     task = fakes.make_task(2)
-    sample = draw(task, Recipe(foreground=8, background=8, general=4, anchors=2, patch_voxels=4), seed=0)
+    sample = draw(task, Recipe(foreground=8, background=8, global_voxels=4, anchors=2, patch_voxels=4), seed=0)
     with tempfile.TemporaryDirectory() as folder:
         path = extract(task, fakes.ConvEncoder("golden"), sample, cache=Path(folder), progress=False)
         read = cache.read(path)

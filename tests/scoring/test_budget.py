@@ -37,8 +37,8 @@ def test_nothing_fits_and_the_pilot_s_cases_are_used():
 
 
 def test_reduced_recipes_and_case_order():
-    recipe = reduced(Recipe(general=0), 0.125)
-    assert (recipe.foreground, recipe.background, recipe.general, recipe.anchors) == (32, 320, 0, 6)
+    recipe = reduced(Recipe(global_voxels=0), 0.125)
+    assert (recipe.foreground, recipe.background, recipe.global_voxels, recipe.anchors) == (32, 320, 0, 6)
     names = [f"case_{i}" for i in range(9)]
     assert in_order(names) == in_order(names[::-1]) != names
     assert [n for n in in_order(names) if n != "case_3"] == in_order([n for n in names if n != "case_3"])

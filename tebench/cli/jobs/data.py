@@ -12,8 +12,8 @@ from tebench.base.errors import InputError
 from tebench.benchmark.options import option
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import cache_folder
-from tebench.cli.bar import bar
 from tebench.metrics.parameters import Interval
+from tebench.runtime.bar import bar
 
 if TYPE_CHECKING:
     from tebench.tasks.survey import Survey

@@ -26,8 +26,8 @@ from tebench.metrics.topology.patches import feature_patches
         "Edges at the anchor are lost (3.4 to 3.8 of 15 on average on 16-d Gaussians): 0.657 where exact trees on the "
         "same patches give 0.560 (two classes, 1 apart).",
     ),
-    monotone="rises with separation (two 16-d Gaussians of 256 rows: 0.592 at 0, 0.786 at 2, 0.905 at 4) only while "
-    "some feature patch holds two labels; patches of one label are skipped, and at 8 apart none is left.",
+    not_monotone="rises with separation (two 16-d Gaussians of 256 rows: 0.592 at 0, 0.786 at 2, 0.905 at 4) only "
+    "while some feature patch holds two labels; patches of one label are skipped, and at 8 apart none is left.",
 )
 def lbtc_released(
     features: np.ndarray,

@@ -20,7 +20,7 @@ def scaled(recipe: Recipe, size: float) -> Recipe:
     1280
     """
     names = ("foreground", "background", "anchors")
-    return replace(recipe, general=0, **{name: round(getattr(recipe, name) * size) for name in names})
+    return replace(recipe, global_voxels=0, **{name: round(getattr(recipe, name) * size) for name in names})
 
 
 class Draws:
