@@ -11,7 +11,7 @@ from tebench.metrics.registry import metric
 @metric(
     name="n_parameters_gated",
     title="Parameters, gate's sign",
-    paper="this suite; a control for gates of arXiv:2602.23916",
+    paper="none: a control for the gate of arXiv:2602.23916",
     direction="up",
     range=(-float("inf"), float("inf")),
     reads="facts",

@@ -11,7 +11,7 @@ from tebench.metrics.registry import metric
 @metric(
     name="pretraining_dose",
     title="Pre-training dose",
-    paper="this suite; a control",
+    paper="none: a static control of this suite",
     direction="up",
     range=(0.0, 1.0),
     reads="facts",

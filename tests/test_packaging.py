@@ -34,7 +34,7 @@ def test_wheel_holds_configuration_baselines_and_rows(wheel):
         "conf/config.yaml",
         "baselines/logme.py",
         "leaderboard/ground_truth/starter.csv",
-        "encoders/weights_ssl/ssl_mae.json",
+        "encoders/pretrained_weights/ssl_mae.json",
     ):
         assert f"tebench/{name}" in names
     expected = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("conf/**/*.yaml")}
@@ -51,4 +51,4 @@ def test_wheel_runs_from_elsewhere(wheel, tmp_path):
         "from tebench.cli.main import main; sys.argv[1:] = ['--cfg', 'job', 'metric=gbc']; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert "covariance: spherical" in done.stdout, done.stderr
+    assert "metric:\n  name: gbc\n  covariance:" in done.stdout, done.stderr

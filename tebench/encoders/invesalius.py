@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from tebench.base import storage
 from tebench.base.errors import InputError
+from tebench.encoders import hdf5
 from tebench.encoders.axes import REVERSED, AxisEncoder
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.initialisation import without_global_draws
@@ -104,32 +105,6 @@ def is_hdf5(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC or path.suffix == KERAS
 
 
-def tensors(path: Path) -> dict[str, Tensor]:
-    """The weights of a Keras file: layer/kernel (x, y, z, in, out) and layer/bias as torch names and orders them."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise InputError(
-            f"checkpoint {path} is HDF5 and needs h5py, which is not installed: python -m pip install h5py, or "
-            "python -m pip install 'tebench[debian]'."
-        ) from error
-    import numpy as np
-
-    found = {}
-    try:
-        with h5py.File(path, "r") as file:
-            for layer, group in file["model_weights"].items():
-                for kind, values in group.get(layer, {}).items():
-                    values = np.asarray(values, np.float32)
-                    if kind == "kernel":
-                        # Both kinds of convolution: the last two axes first, reversed; a dense layer is (in, out).
-                        values = values.transpose(-1, -2, *range(values.ndim - 2)).copy()
-                    found[f"{layer}.{'weight' if kind == 'kernel' else kind}"] = torch.from_numpy(values)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(f"checkpoint {path} is damaged or no Keras weight file ({error}). Unpack it again.") from error
-    return found
-
-
 @without_global_draws
 def read(path: Path, name: str) -> Reading:
     """The one known file; any other HDF5 file is refused unopened."""
@@ -140,7 +115,7 @@ def read(path: Path, name: str) -> Reading:
             f"{PACKAGE} ({SHA256[:16]}). If it should be that file, unpack it again: apt-get download invesalius && "
             "dpkg -x invesalius_*.deb folder. Save weights of other networks as safetensors."
         )
-    weights = tensors(path)
+    weights = hdf5.tensors(path)
     with torch.device("meta"):
         whole = InvesaliusSegmenter(_facts(name, 0))
         facts = _facts(name, n_parameters(Invesalius(whole.facts)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from tebench.assets import catalogue as assets
-from tebench.encoders import catalogue, published
+from tebench.encoders import catalogue, factors, published
 
 
 def record(name: str) -> dict:
@@ -14,8 +14,8 @@ def record(name: str) -> dict:
     Of an encoder that was pre-trained here this is the committed record, with its configuration, loss and machine.
     """
     entry = catalogue.entry(name)
-    if entry.pool == "ssl":
-        return {**published.record(name), "pool": entry.pool}
+    if entry.pool in ("ssl", "supervised"):
+        return {**published.record(name), "pool": entry.pool, "factors": asdict(factors.factors(name))}
     facts = asdict(entry.facts)
     if entry.pool == "third_party":
         package = assets.PACKAGES[entry.asset]
@@ -30,6 +30,7 @@ def record(name: str) -> dict:
     return {
         "name": name,
         "pool": entry.pool,
+        "factors": asdict(factors.factors(name)),
         "weights": weights,
         "facts": {**facts, "images": list(entry.facts.images)},
         "command": command,

@@ -1,6 +1,7 @@
 """Encoders that were pre-trained by `job=pretrain` and whose weights come with tebench.
 
-One float16 safetensors file (encoder only) and one provenance record (JSON) each, in `weights_ssl/`. The hash of
+One float16 safetensors file (encoder, and its source head if it was supervised) and one provenance record (JSON) each,
+in `pretrained_weights/`. The hash of
 the weights is pinned here, so that a changed file is refused.
 """
 
@@ -24,12 +25,23 @@ PINNED: dict[str, str] = {
     "ssl_genesis_short": "3a6e0261efbeefb666d7f7847945c64d4590e52e6fa73c984e847e030c13ca59",
     "ssl_volume_fusion_short": "1757c48e5a2e850847f1d709447a9aa0cc931647d8f19be555f6f2d9a01ec123",
     "ssl_simclr_short": "268bd8d2e0c394e092b53ecbec4b5cc887f9e357d95d66b90bf014f1fc068f42",
+    "resenc_s_sup_tissues": "926966dc739df3df197d0be567b393d87a1fd1ced9fdb753ad67c3194c74ff73",
+    "resenc_s_sup_lobes": "64c4556ac9343fe454791b97faccafaa0c5d914e3e89e6cdc2d600e03f895adf",
+    "resenc_s_sup_cerebellum": "8881cce1b038416c12d573d1d3f051b5aad1b5599e3a97ef31f1cf49d294ee7e",
+    "resenc_s_sup_lungs": "fd8d61fca477a7cc47f41f70cba512acd7d3e1fcfc801da2420c8dd7f73e6f4e",
+    "unet_s_sup_tissues": "d469e8f46e4107c9cc7dc39229d42adf36a6b8992d8cb93ea6cd3f280b7e4a75",
+    "unet_s_sup_lobes": "eb02290fab13bf6c9f85e76415d3417bf106cf7e5f28faf11f167e68353ab17d",
+    "unet_s_sup_cerebellum": "eac7ca008be84818dee738488d6475119012f674ec9215b02e88c054a5d6c0c4",
+    "unet_s_sup_lungs": "737bc3189cd2005bb8996b01a62211424d133e91595eecc800be5e4a01bb899f",
+    "primus_s_sup_tissues": "239fdd9305c4d843e0e3f507d0b3b0da2ef54dc25ac7c08bc308fa7492ee567c",
+    "primus_s_sup_lobes": "df9eca5bddefd23cbc45ef7b8b0e3916d8e204294486c354db71d156b2afa7ac",
+    "primus_s_sup_cerebellum": "594f00cf2877c2bd570b6eb785526b81cab9e6534837dbecac67540a20b3322d",
 }
 
 
 def folder():
     """Where weights and records lie."""
-    return files("tebench.encoders") / "weights_ssl"
+    return files("tebench.encoders") / "pretrained_weights"
 
 
 def record(name: str) -> dict:

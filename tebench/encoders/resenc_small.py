@@ -6,7 +6,6 @@ patch: at full resolution the stem alone would cost more than all other layers t
 
 from __future__ import annotations
 
-from tebench.base.errors import AssetError
 from tebench.encoders import resenc
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.initialisation import without_global_draws
@@ -16,17 +15,9 @@ PLAN = Plan(features=(16, 32, 64, 96), blocks=(1, 1, 1, 1), strides=(1, 2, 2, 2)
 
 
 @without_global_draws
-def load(data: bytes, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> ResEnc:
-    """The network from the bytes of an encoder-only safetensors file; every key must match."""
-    import safetensors.torch
-
-    network = ResEnc(facts, spec, PLAN)
-    weights = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise AssetError(f"encoder {facts.name!r}: its weight file does not fit ResEnc-S ({error}).") from error
-    return network.freeze()
+def empty(facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> ResEnc:
+    """The network, its weights still to be filled."""
+    return ResEnc(facts, spec, PLAN)
 
 
 def random(seed: int, facts: EncoderFacts, spec: InputSpec, stages: tuple[Stage, ...]) -> ResEnc:

@@ -113,7 +113,13 @@ def _execute(run: Run, sources: Sources, device: str, every: int, progress: Call
         for volume, values in outcome.dice.items()
         for k, dice in enumerate(values)
     ]
-    rows.write_result(run.path, row, volumes, run.key, run.made_from)
+    curve = [
+        identity | {"steps": int(steps), "volume": volume, "class": task.classes[k + 1], "dice": dice}
+        for steps, table in outcome.curve.items()
+        for volume, values in table.items()
+        for k, dice in enumerate(values)
+    ]
+    rows.write_result(run.path, row, volumes, run.key, run.made_from, curve)
     run.checkpoint.unlink(missing_ok=True)
     run.failure.unlink(missing_ok=True)
 

@@ -22,8 +22,10 @@ def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
     return sha256_bytes("\n".join(parts).encode())
 
 
-def save(path: Path, tensors: dict[str, torch.Tensor], *, key: str, step: int, losses: list[float], seconds: float):
-    """Write the whole state after `step` steps."""
+def save(
+    path: Path, tensors: dict[str, torch.Tensor], *, key: str, step: int, losses: list[float], seconds: float, **more
+):
+    """Write the whole state after `step` steps.   more: plain values that the note keeps too."""
     from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
@@ -34,6 +36,7 @@ def save(path: Path, tensors: dict[str, torch.Tensor], *, key: str, step: int, l
         "seconds": seconds,
         "torch": torch.__version__,
         "digest": tensors_hash(tensors),
+        **more,
     }
     with atomic_path(path) as temporary:
         # Not save_file: its own temporary file would outlive a kill, and its error on a full disk names no file.
@@ -41,7 +44,7 @@ def save(path: Path, tensors: dict[str, torch.Tensor], *, key: str, step: int, l
 
 
 def restore(path: Path, *, key: str) -> tuple[dict[str, torch.Tensor], dict] | None:
-    """(tensors, {step, losses, seconds}), or None where there is nothing that this run can continue from."""
+    """(tensors, {step, losses, seconds, ...}), or None where there is nothing that this run can continue from."""
     from safetensors import safe_open
 
     if not Path(path).exists():

@@ -43,6 +43,8 @@ class Protocol:
     are relative to the case's 0.5th..99.5th percentile range, gamma, gain and bias are in logarithm.
     overlap: of the sliding windows at test time.
     floor: a run whose value is below, or that has a class below `collapse`, is at the floor: not to be ranked.
+    evaluate_from: the weight average is also tested after so many steps and after each doubling before the last; what
+    is trained does not change. 0: at the end only.
     """
 
     name: str = "custom"
@@ -74,6 +76,7 @@ class Protocol:
     overlap: Annotated[float, Interval(0.0, 0.9)] = 0.25
     floor: Share = 0.05
     collapse: Share = 0.01
+    evaluate_from: Annotated[int, Interval(0)] = 0
 
     def __post_init__(self):
         checked = complete(keyword_parameters(Protocol), asdict(self), f"protocol {self.name!r}")
@@ -115,7 +118,19 @@ class Protocol:
     @property
     def hash(self) -> str:
         """Of every value and of the training code's version."""
-        return hash_json({"protocol": asdict(self), "training": TRAINING_VERSION})
+        values = asdict(self)
+        if not self.evaluate_from:  # came after the first protocols: their hashes stand
+            del values["evaluate_from"]
+        return hash_json({"protocol": values, "training": TRAINING_VERSION})
+
+    @property
+    def evaluations(self) -> list[int]:
+        """Numbers of steps after which the average is tested before the run is over."""
+        found, step = [], self.evaluate_from
+        while 0 < step < self.steps:
+            found.append(step)
+            step *= 2
+        return found
 
     def entropy(self, task: str, seed: int, *words) -> int:
         """Seed of one random stream.

@@ -1,7 +1,8 @@
 """Result files of fine-tuning runs, and the ground-truth rows that are collected from them.
 
 One JSON a run: `row` (one ground-truth row), `volumes` (Dice per test volume and class), `made_from` (what the
-key hashes), `key`, `digest` (of what the run computed; seconds and machine are not in it).
+key hashes), `key`, `digest` (of what the run computed; seconds and machine are not in it); and, of a protocol that
+tests before its end, `curve` (Dice per number of steps, test volume and class).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ COLUMNS = (
     "weights_hash",
 )  # fmt: skip
 VOLUME_COLUMNS = ("protocol", "encoder", "task", "seed", "volume", "class", "dice")
+CURVE_COLUMNS = ("protocol", "encoder", "task", "seed", "steps", "volume", "class", "dice")
 # Beside the results: records of failed runs, and results of older versions; neither is collected.
 FAILED, SUPERSEDED = "failed-", "superseded"
 _IDENTITY = ["protocol", "encoder", "task", "seed"]
@@ -47,11 +49,15 @@ def run_key(protocol_hash: str, encoder_fingerprint: str, task_fingerprint: str,
 def digest(content: dict) -> str:
     """Hash of what the run computed."""
     computed = {name: content["row"][name] for name in _COMPUTED}
-    return hash_json({"row": computed, "volumes": content["volumes"], "made_from": content["made_from"]})
+    hashed = {"row": computed, "volumes": content["volumes"], "made_from": content["made_from"]}
+    return hash_json(hashed | ({"curve": content["curve"]} if content.get("curve") else {}))
 
 
-def write_result(path: Path, row: dict, volumes: list[dict], key: str, made_from: dict) -> dict:
+def write_result(
+    path: Path, row: dict, volumes: list[dict], key: str, made_from: dict, curve: list[dict] | None = None
+) -> dict:
     content = {"row": row, "volumes": volumes, "key": key, "made_from": made_from}
+    content |= {"curve": curve} if curve else {}
     content["digest"] = digest(content)
     write_json(path, content)
     return content
@@ -67,6 +73,7 @@ def read_result(path: Path, key: str | None = None) -> dict:
             and content["key"] == hash_json(content["made_from"])
             and math.isfinite(content["row"]["value"])
             and all(set(volume) == set(VOLUME_COLUMNS) for volume in content["volumes"])
+            and all(set(point) == set(CURVE_COLUMNS) for point in content.get("curve", ()))
             and not any(isinstance(v, dict | list) for r in (content["row"], *content["volumes"]) for v in r.values())
         )
     except (KeyError, TypeError, ValueError):
@@ -84,6 +91,20 @@ def collect(folder: Path):
     A file that cannot be read is named and left out: it may be another grid's, and stops this one's rows not. Refuses
     results of two versions of one protocol, encoder or task: rows that do not belong together never mix.
     """
+    return tabulate(*_read_all(folder))
+
+
+def collect_curves(folder: Path):
+    """Dice before the end of the runs under `folder`, one row a number of steps, test volume and class."""
+    import pandas as pd
+
+    _, contents = _read_all(folder)
+    frame = pd.DataFrame([point for c in contents for point in c.get("curve", ())], columns=list(CURVE_COLUMNS))
+    order = ["protocol", "task", "encoder", "seed", "steps", "volume", "class"]
+    return frame.sort_values(order).reset_index(drop=True)
+
+
+def _read_all(folder: Path) -> tuple[list[Path], list[dict]]:
     files, contents = [], []
     for path in sorted(Path(folder).rglob("*.json")):
         if _is_result(path):
@@ -92,7 +113,7 @@ def collect(folder: Path):
                 files.append(path)
             except CacheError as error:
                 log.warning("%s It is in no table.", error)
-    return tabulate(files, contents)
+    return files, contents
 
 
 def tabulate(files: list[Path], contents: list[dict]):
@@ -122,17 +143,26 @@ def _is_result(path: Path) -> bool:
     return not path.name.startswith((FAILED, ".")) and path.parent.name != SUPERSEDED
 
 
-def write_csvs(folder: Path, out: Path, name: str = "starter") -> tuple[Path, Path]:
-    """`collect` into `out`/NAME.csv and `out`/NAME_volumes.csv (an empty dice: class absent, not in the mean)."""
-    # Several processes may write the same two files: the last one must be the last that listed the results.
+def write_csvs(folder: Path, out: Path, name: str = "starter") -> tuple[Path, ...]:
+    """`collect` into `out`/NAME.csv and `out`/NAME_volumes.csv (an empty dice: class absent, not in the mean).
+
+    Where a protocol tests before its end, also `collect_curves` into `out`/NAME_curves.csv.
+    """
+    # Several processes may write the same files: the last one must be the last that listed the results.
     with locked(Path(out) / f".{name}"):
-        return write_frames(collect(folder), out, name)
+        paths, curves = write_frames(collect(folder), out, name), collect_curves(folder)
+        return paths if curves.empty else (*paths, _write(curves, Path(out) / f"{name}_curves.csv"))
 
 
 def write_frames(frames, out: Path, name: str) -> tuple[Path, Path]:
     """(rows, volumes) as `out`/NAME.csv and `out`/NAME_volumes.csv."""
     paths = Path(out) / f"{name}.csv", Path(out) / f"{name}_volumes.csv"
     for path, frame in zip(paths, frames, strict=True):
-        with atomic_path(path) as temporary:
-            frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
+        _write(frame, path)
     return paths
+
+
+def _write(frame, path: Path) -> Path:
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
+    return path

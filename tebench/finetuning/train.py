@@ -6,7 +6,8 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -37,6 +38,8 @@ class Outcome:
     train_loss_last: float
     weights_hash: str  # of the averaged weights that were tested
     seconds: float
+    # Steps (text) -> test case -> Dice per foreground class, where the protocol tests before the end.
+    curve: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
 
 
 def learning_rate(step: int, protocol: Protocol) -> float:
@@ -84,6 +87,18 @@ class _State:
     def use_average(self) -> None:
         for name, tensor in self._weights().items():
             tensor.copy_(self.ema[name])
+
+    @contextmanager
+    def averaged(self):
+        """Inside, the network is its average, to be tested; afterwards it trains on as if nothing had been."""
+        kept = {name: tensor.clone() for name, tensor in self._weights().items()}
+        self.use_average()
+        try:
+            yield
+        finally:
+            for name, tensor in self._weights().items():
+                tensor.copy_(kept[name])
+            self.network.train()
 
     def tensors(self) -> dict[str, torch.Tensor]:
         found = {f"weights/{name}": tensor for name, tensor in self._weights().items()}
@@ -156,12 +171,13 @@ def run(
     network = build(protocol, encoder, task, seed).to(device=device, memory_format=torch.channels_last_3d)
     state = _State(network, protocol)
     weights = patches.class_weights.to(device)
-    first, losses, before = 0, [], 0.0
+    first, losses, before, curve = 0, [], 0.0, {}
     found = checkpoints.restore(checkpoint, key=key) if checkpoint else None
     if found:
         tensors, note = found
         state.load(tensors)
         first, losses, before = note["step"], note["losses"], note["seconds"]
+        curve = note.get("curve", {})
         log.info("continues %s from step %d", checkpoint, first)
     network.train()
     progress(first)
@@ -169,9 +185,13 @@ def run(
     for step in range(first, protocol.steps):
         losses.append(_step(protocol, state, patches, weights, task, seed, step, device, maps))
         progress(step + 1)
+        if step + 1 in protocol.evaluations:
+            with state.averaged():
+                curve[str(step + 1)] = test_dice(network, task, encoder.spec, protocol, device=device)
         if checkpoint and (step + 1) % every == 0 and step + 1 < protocol.steps:
             elapsed = before + time.perf_counter() - begun
-            checkpoints.save(checkpoint, state.tensors(), key=key, step=step + 1, losses=losses, seconds=elapsed)
+            note = {"step": step + 1, "losses": losses, "seconds": elapsed, "curve": curve}
+            checkpoints.save(checkpoint, state.tensors(), key=key, **note)
     state.use_average()
     table = test_dice(network, task, encoder.spec, protocol, device=device)
     return Outcome(
@@ -181,6 +201,7 @@ def run(
         train_loss_last=sum(losses[-_LAST:]) / len(losses[-_LAST:]),
         weights_hash=checkpoints.tensors_hash(dict(network.state_dict())),
         seconds=before + time.perf_counter() - begun,
+        curve=curve,
     )
 
 

@@ -1,1 +1,1 @@
-"""Self-supervised pre-training of the small encoders: recipes, sources, augmentation, methods, training."""
+"""Pre-training of the small encoders, self-supervised and on label maps: recipes, sources, methods, training."""

@@ -17,7 +17,7 @@ from torch.nn import functional
 from tebench.pretraining.sources import SPACING, Image
 from tebench.pretraining.training import Training, entropy
 
-_CENTRES = 8192  # voxels of the body kept per image to centre crops on
+CENTRES = 8192  # voxels of the body kept per image to centre crops on
 _KNOTS = 6  # of the displacement field along each axis, of the transfer function
 _AIR = 0.01  # below this an intensity is air
 
@@ -36,7 +36,7 @@ class Volumes:
     def _body(name: str, data: np.ndarray) -> np.ndarray:
         flat = np.flatnonzero(data.ravel() > 0.1)
         rng = np.random.default_rng(entropy("centres", name))
-        flat = np.sort(rng.choice(flat, min(_CENTRES, len(flat)), replace=False))
+        flat = np.sort(rng.choice(flat, min(CENTRES, len(flat)), replace=False))
         return np.stack(np.unravel_index(flat, data.shape), 1)
 
 
@@ -63,8 +63,12 @@ class Draw:
 
         place: where; drawn if not given.   shift: half-width, in voxels, of a further random move of the centre.
         """
-        t = self.training
         index, centre = self.place(*name) if place is None else place
+        return _read(self.volumes.data[index], self.grid(size, index, centre, *name, shift=shift))
+
+    def grid(self, size: int, index: int, centre: np.ndarray, *name, shift: float = 0.0) -> Tensor:
+        """Where the voxels of such a region lie in the image, in `grid_sample`'s coordinates."""
+        t = self.training
         rng = self.rng("geometry", *name)
         angles = np.radians(rng.uniform(-t.rotation, t.rotation, 3))
         scales = np.exp(rng.uniform(-t.zoom, t.zoom) + rng.uniform(-t.zoom, t.zoom, 3) / 3)
@@ -72,7 +76,22 @@ class Draw:
         matrix = _rotation(*angles) @ np.diag(scales * mirror)
         centre = centre + rng.uniform(-shift, shift, 3)
         knots = rng.normal(0.0, t.deformation / SPACING * rng.random(), (1, 3, _KNOTS, _KNOTS, _KNOTS))
-        return _sample(self.volumes.data[index], matrix, centre, torch.from_numpy(knots).float(), size)
+        return _grid(self.volumes.data[index].shape, matrix, centre, torch.from_numpy(knots).float(), size)
+
+    def labelled(self, size: int, *name, foreground: float) -> tuple[Tensor, Tensor]:
+        """A region of a labelled image and its labels (int64) under one geometry, before any change of contrast.
+
+        foreground: share of the regions that are centred on a voxel of a random foreground class.
+        """
+        rng = self.rng("class", *name)
+        index, centre = self.place(*name)
+        if rng.random() < foreground:
+            voxels = self.volumes.by_class[index]
+            voxels = voxels[int(rng.integers(len(voxels)))]
+            centre = voxels[int(rng.integers(len(voxels)))].astype(float)
+        grid = self.grid(size, index, centre, *name)
+        image = _read(self.volumes.data[index], grid)
+        return image, _read(self.volumes.labels[index], grid, mode="nearest").round().long()
 
     def contrast(self, values: Tensor, *name) -> Tensor:
         """A random appearance of a region, clipped to 0..1: transfer function, bias field, blur, noise."""
@@ -128,10 +147,9 @@ def _rotation(a: float, b: float, c: float) -> np.ndarray:
     return x @ y @ z
 
 
-def _sample(data: Tensor, matrix: np.ndarray, centre: np.ndarray, knots: Tensor, size: int) -> Tensor:
-    """Values at centre + matrix offset + displacement(offset), linear, 0 outside the volume."""
-    shape = torch.tensor(data.shape[2:], dtype=torch.float32)
-    scale = 2.0 / (shape - 1)  # voxel index -> -1..1
+def _grid(shape: tuple[int, ...], matrix: np.ndarray, centre: np.ndarray, knots: Tensor, size: int) -> Tensor:
+    """The points centre + matrix offset + displacement(offset) of a volume of `shape`, (1, 1, X, Y, Z)."""
+    scale = 2.0 / (torch.tensor(shape[2:], dtype=torch.float32) - 1)  # voxel index -> -1..1
     # In grid_sample's order the last coordinate runs along the first axis.
     theta = torch.zeros(1, 3, 4)
     half = (size - 1) / 2
@@ -140,8 +158,12 @@ def _sample(data: Tensor, matrix: np.ndarray, centre: np.ndarray, knots: Tensor,
     theta[0, :, 3] = (torch.from_numpy(centre).float() * scale - 1).flip(0)
     grid = functional.affine_grid(theta, [1, 1, size, size, size], align_corners=True)
     field = functional.interpolate(knots * scale.view(1, 3, 1, 1, 1), size=(size,) * 3, mode="trilinear")
-    grid = grid + field.flip(1).permute(0, 2, 3, 4, 1)
-    return functional.grid_sample(data, grid, mode="bilinear", align_corners=True)[0, 0]
+    return grid + field.flip(1).permute(0, 2, 3, 4, 1)
+
+
+def _read(data: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
+    """Values at the points of `grid`, 0 outside the volume."""
+    return functional.grid_sample(data, grid, mode=mode, align_corners=True)[0, 0]
 
 
 def _transfer(rng: np.random.Generator, amount: float) -> Tensor:

@@ -40,11 +40,15 @@ def learning_rate(step: int, steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
 
 
-def build(recipe: Recipe, encoder: Encoder, seed: int) -> torch.nn.Module:
-    """The method around a trainable copy of `encoder`; heads are drawn from (method, seed)."""
+def build(recipe: Recipe, encoder: Encoder, seed: int, volumes: Volumes | None = None) -> torch.nn.Module:
+    """The method around a trainable copy of `encoder`; heads are drawn from (recipe, seed).
+
+    volumes: what it will be trained on; needed by a supervised method, for the names of its classes.
+    """
+    given = (volumes.classes,) if recipe.source else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(entropy(recipe.name, seed, "heads"))
-        return method_class(recipe.name)(encoder.trainable(), **recipe.options)
+        return method_class(recipe.method)(encoder.trainable(), *given, **recipe.options)
 
 
 def run(
@@ -66,7 +70,7 @@ def run(
     """
     begun = time.process_time()
     t = recipe.training
-    method = build(recipe, encoder, seed).to(memory_format=torch.channels_last_3d)
+    method = build(recipe, encoder, seed, volumes).to(memory_format=torch.channels_last_3d)
     parameters = dict(method.named_parameters())
     optimiser = torch.optim.AdamW(parameters.values(), lr=0.0, weight_decay=t.weight_decay)
     first, losses, before = 0, [], 0.0
@@ -118,6 +122,19 @@ def loss_on(method: torch.nn.Module, volumes: Volumes, training: Training, name:
     """Mean loss over fixed draws from `volumes`: the same draws for every state of the method."""
     losses = [float(method.loss(Draw(volumes, training, "loss", name, index))) for index in range(draws)]
     return sum(losses) / len(losses)
+
+
+@torch.no_grad()
+def source_dice(method: torch.nn.Module, volumes: Volumes, training: Training, draws: int = 12) -> dict[str, float]:
+    """Dice of a supervised method's head with its source labels, by class, over fixed crops of the training image."""
+    joint = torch.zeros(len(volumes.classes), len(volumes.classes), dtype=torch.float64)
+    headed = method.headed()
+    for index in range(draws):
+        images, labels = method.batch(Draw(volumes, training, "source dice", index))
+        found = headed.head(images).argmax(1)
+        joint += torch.bincount((labels * len(joint) + found).flatten(), minlength=joint.numel()).view_as(joint)
+    dice = 2 * joint.diagonal() / (joint.sum(0) + joint.sum(1)).clamp(min=1)
+    return {name: round(float(value), 3) for name, value in zip(volumes.classes[1:], dice[1:], strict=True)}
 
 
 @torch.no_grad()

@@ -9,11 +9,12 @@ from tebench.base.errors import UnknownNameError
 from tebench.encoders import catalogue, provenance
 
 
-@pytest.mark.parametrize("name", catalogue.names("zoo"))
+@pytest.mark.parametrize("name", catalogue.names())
 def test_every_encoder_has_a_record(name, monkeypatch):
     monkeypatch.setattr(assets, "fetch", lambda name: pytest.fail("a download"))
     found = provenance.record(name)
-    assert found["name"] == found["facts"]["name"] == name and name in catalogue.names(found["pool"])
+    assert found["name"] == found["facts"]["name"] == name and name in catalogue.names("zoo_v2")
+    assert found["pool"] == catalogue.entry(name).pool and found["factors"]["shape"]
     assert len(found["weights"].get("sha256") or found["weights"]["fingerprint"]) == 64
     for field in ("training_data", "licence", "source", "pretraining"):
         assert found["facts"][field]

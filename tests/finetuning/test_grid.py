@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from finetuning_fakes import SOURCES, quick
 
-from tebench.base.errors import InputError, UnknownNameError
+from tebench.base.errors import CacheError, InputError, UnknownNameError
 from tebench.base.storage import read_json
 from tebench.finetuning import rows
 from tebench.finetuning.cell import Sources, _package_hashes
@@ -60,6 +60,21 @@ def test_csvs_are_the_same_bytes_each_time_and_read_back(finished, tmp_path):
     assert one == two
     back = pd.read_csv(tmp_path / "one" / "starter.csv")
     assert tuple(back.columns) == rows.COLUMNS and back.floor.dtype == bool and len(back) == 4
+
+
+def test_dice_before_the_end_has_a_table_of_its_own(finished, tmp_path):
+    grid(tmp_path / "runs", encoders=("tiny",), seeds=(0,), evaluate_from=1)
+    rows_path, _, path = rows.write_csvs(tmp_path / "runs", tmp_path)
+    curves = pd.read_csv(path)
+    assert path.name == "starter_curves.csv" and tuple(curves.columns) == rows.CURVE_COLUMNS
+    assert curves.groupby("steps").size().to_dict() == {1: 4, 2: 4}
+    assert len(pd.read_csv(rows_path)) == 1 and len(rows.write_csvs(finished[0], tmp_path / "plain")) == 2
+    changed = next((tmp_path / "runs").rglob("*.json"))
+    content = read_json(changed)
+    content["curve"][0]["dice"] = 0.123
+    changed.write_text(json.dumps(content))
+    with pytest.raises(CacheError, match="does not match its own digest"):
+        rows.read_result(changed)
 
 
 def test_finished_runs_are_found_and_not_repeated(finished):

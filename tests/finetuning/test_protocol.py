@@ -66,6 +66,18 @@ def test_malformed_yaml_is_an_input_error(tmp_path):
         Protocol.load(tmp_path / "list.yaml")
 
 
+def test_published_hashes_stand():
+    """The hashes that the published rows carry."""
+    assert Protocol.load("starter-v1").hash.startswith("c3e5878b70f2d693")
+    assert Protocol.load("starter-v1-frozen").hash.startswith("fd1a5f6034a0af1a")
+
+
+def test_evaluations_double_up_to_the_end():
+    assert quick(steps=400, evaluate_from=64).evaluations == [64, 128, 256]
+    assert quick(steps=64, evaluate_from=64).evaluations == [] == quick().evaluations
+    assert quick(evaluate_from=8).hash != quick().hash
+
+
 def test_hash_follows_every_field():
     assert quick().hash == quick().hash
     assert quick(steps=41).hash != quick().hash

@@ -69,6 +69,29 @@ def test_an_interrupted_run_ends_in_the_same_weights(tmp_path, monkeypatch):
     assert same(whole, resumed) and whole.train_loss_last == resumed.train_loss_last
 
 
+def test_testing_on_the_way_changes_nothing_and_survives_a_break(tmp_path, monkeypatch):
+    path, step = tmp_path / "state.safetensors", train._step
+    whole, watched = trained(), trained(evaluate_from=8)
+    assert same(whole, watched) and not whole.curve
+    assert list(watched.curve) == ["8", "16", "32"]
+    assert all(table.keys() == watched.dice.keys() for table in watched.curve.values())
+    # Before the end of the schedule the average is another network.
+    assert len({str(table) for table in (*watched.curve.values(), watched.dice)}) == 4
+
+    def interrupted(*arguments):
+        if arguments[6] == 27:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    options = {"key": "k", "checkpoint": path, "every": 5}
+    monkeypatch.setattr(train, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.run(quick(evaluate_from=8), build_encoder("tiny"), load_task("blobs"), 0, **options)
+    monkeypatch.setattr(train, "_step", step)
+    resumed = train.run(quick(evaluate_from=8), build_encoder("tiny"), load_task("blobs"), 0, **options)
+    assert same(watched, resumed) and resumed.curve == watched.curve
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "foreign", "empty"])
 def test_a_bad_checkpoint_is_not_continued(tmp_path, damage, caplog):
     path = tmp_path / "state.safetensors"

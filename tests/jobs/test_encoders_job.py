@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "encoders"))
 from checkpoint_files import primus_content, resenc_content, save
 
+from tebench.base import storage
 from tebench.cli.jobs import encoders
 from tebench.encoders import checkpoints
 
@@ -33,6 +34,7 @@ def test_a_folder_of_checkpoints(tmp_path, capsys):
         assert word in lines[0]
     assert "2@1, 3@2, 4@4, 4@8" in lines[1]
     assert "53,896" in lines[2] and "task's own" in lines[2] and "xyz" in lines[2]
+    assert "supervised" in lines[2] and "brain" in lines[2].split()
     assert "  ResEncL-S3D: also holds spark_weights; not needed here" in lines
 
 
@@ -58,6 +60,8 @@ def test_records_are_written_for_the_catalogues_encoders(tmp_path, capsys):
     run(f"encoders=[{tmp_path / 'mine'},deepbet,deepbet_graded_25]", f"records={tmp_path / 'records'}")
     written = sorted(path.name for path in (tmp_path / "records").iterdir())
     assert written == ["deepbet.json", "deepbet_graded_25.json"]
+    record = storage.read_json(tmp_path / "records" / "deepbet.json")
+    assert record["leakage"]["subcortex"] == "none" and record["factors"]["family"] == "deepbet"
     assert "records/deepbet.json" in capsys.readouterr().out
 
 

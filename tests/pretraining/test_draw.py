@@ -54,7 +54,8 @@ def test_displacement_moves_by_its_own_size():
     for axis in range(3):
         knots = torch.zeros(1, 3, 6, 6, 6)
         knots[:, axis] = 1.0
-        found = drawing._sample(data, np.eye(3), np.array([5.0, 6.0, 7.0]), knots, 5)
+        grid = drawing._grid(data.shape, np.eye(3), np.array([5.0, 6.0, 7.0]), knots, 5)
+        found = drawing._read(data, grid)
         start = [3, 4, 5]
         start[axis] += 1
         x, y, z = start

@@ -11,7 +11,7 @@ from tebench.base import storage
 from tebench.base.errors import InputError, TebenchError
 from tebench.cli.config import compose
 from tebench.cli.jobs import pretrain as job
-from tebench.encoders import catalogue, resenc_small
+from tebench.encoders import catalogue, pretrained
 from tebench.pretraining import runs, sources, train
 
 
@@ -80,7 +80,7 @@ def test_the_record_says_what_made_the_weights(made_up, tmp_path):
     weights = load_file(path)
     shape = catalogue.entry("resenc_s_random").shape
     entry = catalogue.entry("resenc_s_random")
-    encoder = resenc_small.load(path.read_bytes(), entry.facts, shape.spec, shape.stages)
+    encoder = pretrained.load(path.read_bytes(), entry.facts, shape)
     assert set(weights) == set(encoder.state_dict()) and all(w.dtype == torch.float16 for w in weights.values())
     start = catalogue.build("resenc_s_random").state_dict()
     assert any((start[name] - value.float()).abs().max() > 1e-3 for name, value in weights.items())
@@ -144,11 +144,14 @@ def test_the_job_refuses_what_it_cannot_do(tmp_path):
         ("method=[]", "name at least one"),
         ("method=[mae,mae]", "each once"),
         ("method=mea", "Did you mean 'mae'"),
+        ("shape=unet", "Did you mean 'unet_s'"),
+        (("shape=unet_s", "method=spark"), "method=spark is computed inside residual blocks: shape must be"),
     ):
         with pytest.raises(InputError, match=message):
-            job.run(*_config(tmp_path, options))
+            job.run(*_config(tmp_path, *([options] if isinstance(options, str) else options)))
     with pytest.raises(InputError, match="on the CPU"):
         settings, options = _config(tmp_path)
         object.__setattr__(settings, "device", "cuda")  # as on a machine that has one
         job.run(settings, options)
     assert job.methods(("all",)) == job.methods(tuple(job.methods(("all",))))
+    assert set(job.methods(("all",))) - set(job.methods(("all",), "unet_s")) == {"spark"}

@@ -42,7 +42,8 @@ def test_a_section_says_what_was_declared(scratch_registry, facts):
         "## own", "**Own.** First line.", "reference: [arXiv 0000.00000](https://arxiv.org/abs/0000.00000)",
         "better: lower (down)", "range: [0, 1]",
         "each case by itself", "unchanged by: scale, order of the rows", "```text\nx | y\n```",
-        "| `width` | `null` | int or null |", "- theirs gives 2 where 1 is right", "- direction: by definition",
+        "| `width` | `null` | a whole number or null |", "- theirs gives 2 where 1 is right",
+        "- direction: by definition",
         "- label names: the lowest is background",
     ):  # fmt: skip
         assert words in text

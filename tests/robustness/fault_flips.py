@@ -145,7 +145,7 @@ def pinned(folder: Path) -> dict:
     from tebench.encoders import catalogue, published
 
     name, row, problems = "ssl_mae", Counter(), []
-    place = folder / "weights_ssl"
+    place = folder / "pretrained_weights"
     place.mkdir()
     for ending in (".json", ".safetensors"):
         shutil.copy(published.folder() / f"{name}{ending}", place)

@@ -1,4 +1,4 @@
-"""job=docs: write the pages of metrics and of leakage from registered facts."""
+"""job=docs: write the pages of metrics, encoders, leakage and relatedness from registered facts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tebench.benchmark.settings import Settings
 
 @dataclass(frozen=True)
 class Options:
-    """Write docs/metrics.md, docs/leakage.md and docs/zoo.md from the facts of metrics, encoders, tasks and readers.
+    """Write docs/metrics.md, encoders.md, leakage.md, relatedness.md and zoo.md from what is registered.
 
     tebench docs
     """
@@ -24,7 +24,7 @@ class Options:
 
 
 def run(settings: Settings, options: Options) -> None:
-    """Write metrics.md, leakage.md and zoo.md into the folder and print where they are."""
+    """Write the five pages into the folder and print where they are."""
     from tebench.encoders.readers import families
     from tebench.reporting import metric_docs
 
@@ -33,9 +33,28 @@ def run(settings: Settings, options: Options) -> None:
     metrics = metric_docs.built_in()
     storage.write_text(path, metric_docs.render(metrics))
     print(f"{path}: {len(metrics)} metrics")
+    print(_encoders(Path(folder) / "encoders.md"))
     print(_leakage(Path(folder) / "leakage.md"))
+    print(_relatedness(Path(folder) / "relatedness.md"))
     storage.write_text(Path(folder) / "zoo.md", families.page())
     print(f"{Path(folder) / 'zoo.md'}: {len(families.FAMILIES)} families")
+
+
+def _encoders(path: Path) -> Path:
+    from tebench.encoders import factors
+
+    rows = factors.table()
+    head = (
+        "# The encoders\n\n"
+        "Made by `python -m tebench job=docs` from the catalogue; do not edit. Family: encoders that share weights or "
+        "pre-training. Source: what a supervised one learned to segment. `python -m tebench job=encoders "
+        "records=FOLDER` writes a card each: recipe, command, seconds, licences, hash, what it leaks into.\n\n"
+    )
+    columns = ("encoder", "family", "shape", "kind", "method", "source", "parameters", "images", "licence", "weights")
+    cells = [{**row, "weights": row["sha256"][:16]} for row in rows]
+    lines = [columns, ["---"] * len(columns), *([str(row[name]) or "-" for name in columns] for row in cells)]
+    storage.write_text(path, head + "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return path
 
 
 def _leakage(path: Path) -> Path:
@@ -56,4 +75,21 @@ def _leakage(path: Path) -> Path:
         "(OpenNeuro; CC359, NFBS, ADNI), none of which is known to be in an average used here.\n\n"
     )
     storage.write_text(path, head + leakage.as_markdown(frame))
+    return path
+
+
+def _relatedness(path: Path) -> Path:
+    from tebench.pretraining import recipe, relatedness
+    from tebench.tasks import catalogue as tasks
+
+    sources = dict.fromkeys(source for name in recipe.names() if (source := recipe.Recipe.load(name).source))
+    frame = relatedness.relatedness(sources, tasks.names())
+    head = (
+        "# How near the sources of supervised pre-training are to the tasks\n\n"
+        "Made by `python -m tebench job=docs` from label maps on the target's training image; do not edit. Dice / "
+        "share of the label's entropy that is explained, were the source known perfectly and each source class taken "
+        "for the target class that most of its voxels have (`tebench/pretraining/relatedness.py`). **oracle**: source "
+        "and target are one; such encoders belong in no pool of that task. -: the images differ, nothing overlaps.\n\n"
+    )
+    storage.write_text(path, head + relatedness.as_markdown(frame))
     return path

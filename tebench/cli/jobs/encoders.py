@@ -6,7 +6,7 @@ import csv
 import html
 import io
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from tebench.encoders import catalogue, checkpoints
 AXES = "xyz"
 COLUMNS = (
     "encoder", "format", "architecture", "parameters", "stages", "channels", "spacing mm", "normalisation", "patch",
-    "axes", "shape", "family", "pre-training",
+    "axes", "shape", "family", "kind", "source", "pre-training",
 )  # fmt: skip
 
 
@@ -117,14 +117,17 @@ def as_html(inventory: list[dict[str, str]]) -> str:
 
 
 def write_records(names: list[str], folder: Path) -> list[Path]:
-    """NAME.json for every encoder of the catalogue; a user's own checkpoint has no record."""
+    """NAME.json for every encoder of the catalogue, with what it leaks into; a user's own checkpoint has no record."""
+    from tebench.benchmark import leakage
     from tebench.encoders import provenance
+    from tebench.tasks import catalogue as tasks
 
     written = []
     for name in names:
         if name in catalogue.ENTRIES:
             written.append(folder / f"{name}.json")
-            storage.write_json(written[-1], provenance.record(name))
+            leaks = leakage.matrix([name], tasks.names()).loc[name].to_dict()
+            storage.write_json(written[-1], {**provenance.record(name), "leakage": leaks})
     return written
 
 
@@ -160,9 +163,18 @@ def row(reading) -> dict:
         "axes": "".join(AXES[axis] for axis in reading.axes),
         "shape": facts.shape,
         "family": facts.kin,
+        **_factors(facts.name),
         "pre-training": facts.pretraining,
         "format": reading.family or "catalogue",
     }
+
+
+def _factors(name: str) -> dict:
+    """Where the encoder stands in the zoo's design; nothing is known of a user's own."""
+    from tebench.encoders import factors
+
+    known = asdict(factors.factors(name)) if name in catalogue.ENTRIES else {}
+    return {column: known.get(column) or "-" for column in ("kind", "source")}
 
 
 def _steps(stage) -> str:

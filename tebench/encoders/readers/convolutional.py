@@ -59,7 +59,8 @@ class Kind:
             raise InputError(
                 f"checkpoint {content.path}: {self.architecture} clips CT values to percentiles of its training data, "
                 f"which neither the file nor {content.path.name}.pkl beside it states. Put that file there, or write "
-                f'input: {{normalisation: "ct(low,high,mean,sd)"}} in {content.path.stem}.yaml.'
+                "input: "
+                f'{{normalisation: "ct(low,high,mean,sd)"}} in {content.path.stem}.yaml.'
             )
         return found
 

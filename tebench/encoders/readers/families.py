@@ -77,7 +77,7 @@ FAMILIES: tuple[Family, ...] = (
         source="https://github.com/MIC-DKFZ/nnssl, arXiv 2412.17041",
         weights="https://huggingface.co/AnonRes, ResEncL-OpenMind-* and PrimusM-OpenMind-*",
         licence="see each repository",
-        tried="nnssl 70448644, dynamic-network-architectures 0.4.4",
+        tried="plans by nnssl 70448644, networks of dynamic-network-architectures 0.4.4",
     ),
     Family(
         name="nnunet",
@@ -169,7 +169,7 @@ FAMILIES: tuple[Family, ...] = (
         source="https://github.com/Tencent/MedicalNet, arXiv 1904.00625",
         weights="https://huggingface.co/TencentMedicalNet",
         licence="MIT (code)",
-        tried="Tencent/MedicalNet 18c8bb6",
+        tried="Tencent/MedicalNet 20f76aa (ResNet-10, 18, 50)",
     ),
     Family(
         name="genesis",
@@ -179,7 +179,7 @@ FAMILIES: tuple[Family, ...] = (
         source="https://github.com/MrGiovanni/ModelsGenesis, arXiv 1908.06912",
         weights="the repository's form",
         licence="see the repository",
-        tried="MrGiovanni/ModelsGenesis and SuPreM",
+        tried="MrGiovanni/ModelsGenesis 12f7feb",
     ),
     Family(
         name="stunet",
@@ -189,7 +189,7 @@ FAMILIES: tuple[Family, ...] = (
         source="https://github.com/uni-medical/STU-Net, arXiv 2304.06716",
         weights="the repository's links",
         licence="Apache-2.0 (code)",
-        tried="uni-medical/STU-Net",
+        tried="uni-medical/STU-Net 0652eaf",
     ),
     *(
         Family(name, title, "", why, source, "", "", "", keys, then)

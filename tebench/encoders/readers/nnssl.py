@@ -133,7 +133,8 @@ def _prefix(plan: dict, architecture: str, content: Content) -> str | None:
     if architecture == "PlainConvUNet":
         own = ("stages", "stages.0")
     names = [name for weights in dicts_of(content).values() for name in weights]
-    for key in ("key_to_encoder", "key_to_stem"):
+    plain = architecture == "PlainConvUNet"  # it has no stem; nnssl's plans name one all the same
+    for key in ("key_to_encoder",) if plain else ("key_to_encoder", "key_to_stem"):
         there = plan.get(key)
         if there is None:
             continue
