@@ -12,7 +12,7 @@ from pathlib import Path
 from tebench.base.errors import InputError
 from tebench.tasks.labels import Labels
 
-LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes; looking for a longer one is an error of the system
+LONGEST_NAME, LONGEST_PATH = 240, 4000  # bytes, with room for a channel number; the system fails on longer ones
 MOST_JSON = 2**26  # bytes of a dataset.json; the listing of 100,000 cases is below it
 
 
