@@ -28,8 +28,8 @@ from tebench.metrics.topology.labelled_tree import at_most, class_bridges, label
         "Gaussians of 256 rows, 4 apart, -0.898 where this form gives -1686.1.",
     ),
     not_monotone="nearly blind to labels: the semantic tree is 0.13 % of the feature tree (two 16-d Gaussians, 256 "
-    "rows), so the score follows the spread of all features, -1610.5 at separation 0, -1652.9 at 2, -1696.3 at 8; shuffling "
-    "the labels changes it by 0.01 to 0.15 %.",
+    "rows), so the score follows the spread of all features, -1610.5 at separation 0, -1652.9 at 2, -1696.3 at 8; "
+    "shuffling the labels changes it by 0.01 to 0.15 %.",
 )
 def grtd(
     features: np.ndarray,
