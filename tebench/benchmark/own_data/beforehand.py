@@ -25,7 +25,7 @@ def time_beforehand(grids: dict, setting: Setting) -> Iterator[str]:
 
     total = 0.0
     for name, found in grids.items():
-        patch = setting.window or tuple(catalogue.reading(name).spec.patch)
+        patch = setting.window or catalogue.reading(name).spec.patch
         windows = estimate.most_windows(found.shapes, patch)
         if windows < estimate.WORTH:
             continue

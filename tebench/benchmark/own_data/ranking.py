@@ -92,7 +92,7 @@ def rank(
     print("\n".join(beforehand(task, grids)), flush=True)
     for line in time_beforehand(grids, setting):
         print(line, flush=True)
-    notes = []
+    notes: list[str] = []
     if seconds is not None:
         task, recipe, notes = within(seconds, begin, task, recipe, encoders, setting)
     found, times = compute(task, recipe, encoders, setting)

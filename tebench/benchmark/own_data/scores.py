@@ -39,12 +39,12 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
         sample = joined.load_or_draw(
             task, recipe, setting.seeds, setting.cache / "samples", on_case=lambda _: shown.update()
         )
-    folders = extract_all(
+    made = extract_all(
         [(task, name, sample) for name in encoders], cache=setting.cache / "features", workers=setting.workers,
         progress=setting.progress, device=setting.device, decoder_seed=setting.decoder_seed, patch=setting.window,
         interpolation=setting.interpolation,
     )  # fmt: skip
-    folders = dict(zip(encoders, folders, strict=True))
+    folders = dict(zip(encoders, made, strict=True))
     found, records = scored(folders, task.name, task.n_foreground, setting, None, prefix)
     times = {}
     for name, folder in folders.items():
@@ -85,9 +85,11 @@ def _oriented(records: dict, requests: list[Request], encoders: list[str], n_for
     raw: dict[str, dict] = {}
     for name in encoders:
         for score in records[name]:
-            arrays = [score.resamples.get(key) for key in ("draws", "left_out")]
-            arrays = [None if array is None else np.array(array) for array in arrays]
-            raw.setdefault(score.metric, {})[name] = Scores(*arrays, score.status, score.reason, score.seconds)
+            draws, left_out = (
+                None if score.resamples.get(key) is None else np.array(score.resamples[key])
+                for key in ("draws", "left_out")
+            )
+            raw.setdefault(score.metric, {})[name] = Scores(draws, left_out, score.status, score.reason, score.seconds)
     for request in requests:
         if request.metric.reads == "parts":
             raw[request.metric.name] = _fused(request, raw, encoders, n_foreground, setting.preset)

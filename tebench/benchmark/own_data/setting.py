@@ -34,7 +34,7 @@ def setting_of(settings: Settings, draws: int, window, metrics: tuple[Requested,
     seed = settings.seed
     return Setting(
         requests=[Request.make(metric, given, settings.stages, seed) for metric, given in metrics],
-        preset=settings.preset, seeds=[seed + number for number in range(draws)], cache=cache_folder(settings),
+        preset=dict(settings.preset), seeds=[seed + number for number in range(draws)], cache=cache_folder(settings),
         window=window, workers=settings.workers, device=settings.device, progress=settings.progress, decoder_seed=seed,
         interpolation=settings.sampling["interpolation"], plugins=settings.plugins,
     )  # fmt: skip
