@@ -60,7 +60,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _POOL = re.compile(r"([0-9a-f]{12})?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SHOWN = 6
-_CHECKED = ("title", "direction", "parameters", "stages", "label_hash", "n_foreground", "feature_hash")
+_CHECKED = ("title", "direction", "parameters", "stages", "label_hash", "n_foreground")
 
 
 def from_scores(scores: pd.DataFrame) -> pd.DataFrame:
@@ -253,7 +253,6 @@ def _table_problems(frame: pd.DataFrame) -> list[str]:
     for what, by in (
         ("label_hash", ["task"]),
         ("n_foreground", ["task"]),
-        ("feature_hash", ["task", "encoder", "seed"]),
     ):
         counts = frame.groupby(by)[what].nunique()
         found += [f"{' x '.join(map(str, key if isinstance(key, tuple) else (key,)))}: {n} different {what}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from tebench.base.errors import TebenchError
-from tebench.evaluation import evaluate, groundtruth
+from tebench.evaluation import evaluate, groundtruth, tolerance
 from tebench.evaluation.ceiling import split_ceiling
 from tebench.metrics import registry
 from tebench.publication import boards, leaderboard_rows, submission
@@ -19,7 +19,8 @@ from tebench.publication.pools import stale
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = 1e-6  # relative, of scores that are computed again on another machine
+TOLERANCE = 1e-6  # relative, of scores that have no other tolerance
+MEASURED = "processors.csv"  # of the leaderboard's folder: how far scores move between processors, `job=study`
 CLAIM = 1e-9  # tau of the same scores has no excuse to differ
 MOST_SECONDS, MOST_MB = 1e7, 1e7  # of one cell
 SHOWN = 40
@@ -61,8 +62,9 @@ def validate(path: Path, folder: Path, *, source_sha256: str | None = None) -> V
     if facts["protocol"] not in known:
         found.append(f"protocol is {facts['protocol'][:40]!r}, the published ground truth has {_list(known)}")
     try:
-        for check in (_names, _same_world, _drift):
-            found += check(facts, rows, board)
+        found += _names(facts, rows, board) + _same_world(facts, rows, board)
+        found += _drift(facts, rows, board, allowed(Path(folder)))
+        notes += _features(rows, board)
         # Numbers of another world would only repeat what is said.
         for check in () if found else (_identities, _plausible):
             more, said = check(facts, rows, board)
@@ -134,20 +136,39 @@ def _same_world(facts, rows, board) -> list[str]:
     for name, by in (
         ("label_hash", ["task"]),
         ("n_foreground", ["task"]),
-        ("feature_hash", ["task", "encoder", "seed"]),
     ):
         ours, theirs = (frame.groupby(by)[name].first() for frame in (rows, board.rows))
         shared = ours.index.intersection(theirs.index)
         differ = shared[(ours[shared] != theirs[shared]).to_numpy()]
         if len(differ):
             found.append(f"{name} is not the published one: {_list(map(_words, differ))}")
+    counts = rows.groupby(["task", "encoder", "seed"])["feature_hash"].nunique()
+    if (counts > 1).any():
+        found.append(
+            f"different feature_hash of one pair, {int((counts > 1).sum())} pair(s); a file has one set of features"
+        )
     if strange := set(rows["pool"]) - {"", board.pools[0].id}:
         found.append(f"pool {_list(strange)} is not the benchmark's, {board.pools[0].id}")
     return found
 
 
-def _drift(facts, rows, board) -> list[str]:
-    """Rows of metrics that are published already must say what is published."""
+def _features(rows, board) -> list[str]:
+    """Features are what made them: on another processor their last bits differ, and scores agree within tolerances."""
+    by = ["task", "encoder", "seed"]
+    ours, theirs = (frame.groupby(by)["feature_hash"].first() for frame in (rows, board.rows))
+    shared = ours.index.intersection(theirs.index)
+    differ = int((ours[shared] != theirs[shared]).sum())
+    return [f"features differ in their bits from the published in {differ} of {len(shared)} pairs"] if differ else []
+
+
+def allowed(folder: Path) -> dict[str, float]:
+    """metric -> how far its scores may lie from the published, in SDs between encoders; measured between processors."""
+    path = folder / MEASURED
+    return dict(tolerance.tolerances(pd.read_csv(path))) if path.is_file() else {}
+
+
+def _drift(facts, rows, board, tolerances: dict[str, float]) -> list[str]:
+    """Rows of metrics that are published already must say what is published, within what processors explain."""
     found = []
     for metric in sorted(set(rows["metric"]) & set(board.rows["metric"])):
         own, theirs = (frame[frame["metric"] == metric].set_index(leaderboard_rows.KEY) for frame in (rows, board.rows))
@@ -156,12 +177,13 @@ def _drift(facts, rows, board) -> list[str]:
                 name != "metric_hash" or metric == facts["metric"]
             ):
                 found.append(f"metric {metric} is published with another {name}; a new variant needs a new name")
-        moved = []
+        moved, spread = [], theirs.groupby("task")["score"].std(ddof=0)
         for key in own.index.intersection(theirs.index):
             first, second = theirs.loc[key], own.loc[key]
+            room = tolerances.get(metric, 0.0) * spread[key[0]]
             if first["status"] != second["status"]:
                 moved.append(f"{_words(key)}: {first['status']} became {second['status']}")
-            elif not close(first["score"], second["score"]):
+            elif not close(first["score"], second["score"], room):
                 moved.append(f"{_words(key)}: {first['score']:.9g} became {second['score']:.9g}")
         if moved:
             found.append(f"value drift of {metric}, {len(moved)} cell(s): {_list(moved)}")
@@ -223,10 +245,11 @@ def _plausible(facts, rows, board) -> tuple[list[str], list[str]]:
     return ([], [said]) if above * 2 > len(pairs) else ([f"implausible: {said}"], [])
 
 
-def close(first: float, second: float) -> bool:
+def close(first: float, second: float, room: float = 0.0) -> bool:
+    """Whether two scores of one pair are the same to rounding. room: what another processor may add, absolute."""
     if math.isnan(first) or math.isnan(second):
         return math.isnan(first) and math.isnan(second)
-    return math.isclose(first, second, rel_tol=TOLERANCE, abs_tol=1e-9)
+    return math.isclose(first, second, rel_tol=TOLERANCE, abs_tol=max(1e-9, room if math.isfinite(room) else 0.0))
 
 
 def _words(key) -> str:

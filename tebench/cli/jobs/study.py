@@ -177,6 +177,7 @@ def _processors(settings: Settings, options: Options, world: World, truth, folde
     from tebench.benchmark.scores import direct_scores, refuse_failed
     from tebench.benchmark.spec import leaderboard_folder
     from tebench.publication import leaderboard_rows
+    from tebench.publication.validation import MEASURED
     from tebench.reporting import formats
     from tebench.research.studies import processors
     from tebench.runtime import processor
@@ -185,7 +186,7 @@ def _processors(settings: Settings, options: Options, world: World, truth, folde
     published = leaderboard_rows.read(leaderboard_folder(None) / "results" / f"{world.name}.csv")
     requests = processors.requests(published, options.metrics)
     scores = frame(refuse_failed(direct_scores(world, requests, settings.plugins, settings.preset)))
-    rows = folder / "processors.csv"
+    rows = leaderboard_folder(None) / MEASURED  # validation reads its tolerances from there
     kept = pd.read_csv(rows) if rows.is_file() else None
     measured = processors.measure(published, scores, processor.described(), kept)
     titles = {request.metric.name: request.metric.title for request in requests}

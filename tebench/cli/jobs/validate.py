@@ -70,6 +70,7 @@ def again(settings: Settings, path: Path, most: int) -> tuple[list[str], list[st
 
     Which cells follows from the file's hash. Scores that are relative to a pool would need all of it and are left out.
     """
+    from tebench.evaluation.tolerance import FLOOR
     from tebench.metrics import registry
     from tebench.publication import submission, validation
 
@@ -85,15 +86,18 @@ def again(settings: Settings, path: Path, most: int) -> tuple[list[str], list[st
     digest = storage.sha256_file(path)
     order = own.apply(lambda row: storage.hash_json([digest, row["task"], row["encoder"]]), axis=1)
     chosen = own.loc[order.sort_values().index[:most]]
+    # Nobody has measured this metric between processors: it has the room that the steadiest published ones have.
+    room = FLOOR * own.groupby("task")["score"].std(ddof=0)
     wrong = [
         f"{row.task} / {row.encoder}: scored again {score:.9g}, the file says {row.score:.9g}"
         for row in chosen.itertuples()
-        if not validation.close(score := _score(settings, metric, row), row.score)
+        if not validation.close(score := _score(settings, metric, row), row.score, room[row.task])
     ]
     if wrong:
         return ["the scores are not what the metric gives: " + "; ".join(wrong)], []
     return [], [
-        f"{len(chosen)} cells scored again, equal: " + ", ".join(f"{r.task} / {r.encoder}" for r in chosen.itertuples())
+        f"{len(chosen)} cells scored again, equal to rounding: "
+        + ", ".join(f"{r.task} / {r.encoder}" for r in chosen.itertuples())
     ]
 
 

@@ -37,7 +37,8 @@ def page(measured: pd.DataFrame, titles: dict[str, str], *, command: str) -> str
     allowed = tolerances(measured)
     lines = [
         "# Other processors", "",
-        f"Made by `{command}` and the same under other variables; the rows are in `processors.csv`. Do not edit.", "",
+        f"Made by `{command}` and the same under other variables; the rows are in `leaderboard/processors.csv`, from "
+        "which `tebench validate` takes its tolerances. Do not edit.", "",
         "The same encoders, voxels, metrics and versions on another processor give features, and so scores, that "
         "differ in their last bits. Shown is the largest difference from the published score over all (encoder, task) "
         "pairs compared, in SDs between encoders on that task; in brackets pairs of encoders that changed places. "
