@@ -25,6 +25,13 @@ if not (_CHECKOUT / "tebench" / "conf").exists() and (_CHECKOUT / "pyproject.tom
 def list_metrics() -> dict:
     """Every registered metric, by name, with its facts.
 
+    Returns
+    -------
+    dict of str to Metric
+        Name -> facts: title, paper, direction, range, what it reads, parameters.
+
+    Examples
+    --------
     >>> import tebench
     >>> tebench.list_metrics()["hscore"].direction
     'up'
@@ -35,7 +42,13 @@ def list_metrics() -> dict:
 
 
 def metrics() -> dict:
-    """`list_metrics` under its name of version 0.1; it goes with version 0.3."""
+    """The old name of `list_metrics`, until version 0.3.
+
+    Returns
+    -------
+    dict of str to Metric
+        As of `list_metrics`.
+    """
     import warnings
 
     warnings.warn("tebench.metrics() is tebench.list_metrics() now.", DeprecationWarning, stacklevel=2)
@@ -47,17 +60,40 @@ def score(
 ) -> float:
     """Score one pooled feature matrix with one metric.
 
-    name: a metric of `tebench.list_metrics()` that reads features (not a static or pool-level one).
-    features: (N, D) array of finite floats, one row a voxel.   labels: (N,) integers or booleans.
-    cases: (N,) case of each row, for metrics that compare cases (`ccfv`, `knn`, `linear_probe`).
-    patches: (P, V) row indices, anchor first, padded with -1, for `lbtc`.
-    roles: (N,) "foreground", "background", "global", "anchor" or "member", for `boundary_flow`.
-    probabilities: (N, S) source-head probabilities, for `leep`, `nce`.
-    parameters: the metric's own, as in `tebench.list_metrics()[name].parameters`.
+    Parameters
+    ----------
+    name : str
+        A metric of `tebench.list_metrics()` that reads features (not a static or pool-level one).
+    features : array_like, shape (N, D)
+        Finite real numbers, one row a voxel.
+    labels : array_like, shape (N,)
+        Integers or booleans, at least two classes.
+    cases : array_like, shape (N,), optional
+        Case of each row, for metrics that compare cases (`ccfv`, `knn`, `linear_probe`).
+    patches : array_like, shape (P, V), optional
+        Row numbers, anchor first, padded with -1, for `lbtc`.
+    roles : array_like, shape (N,), optional
+        "foreground", "background", "global", "anchor" or "member", for `boundary_flow`.
+    probabilities : array_like, shape (N, S), optional
+        Source-head probabilities, for `leep`, `nce`.
+    **parameters
+        The metric's own, as in `tebench.list_metrics()[name].parameters`.
 
-    Returns a finite float; `tebench.list_metrics()[name].direction` says whether higher or lower is better.
-    Raises InputError for bad input, NotApplicable where the metric has no value.
+    Returns
+    -------
+    float
+        A finite number inside the metric's declared range; `tebench.list_metrics()[name].direction` tells whether
+        higher ("up") or lower ("down") is better.
 
+    Raises
+    ------
+    InputError
+        For an unknown name or parameter, or arrays that are not as described.
+    NotApplicable
+        Where the metric has no value on this input.
+
+    Examples
+    --------
     >>> import numpy, tebench
     >>> rng = numpy.random.default_rng(0)
     >>> labels = numpy.repeat([0, 1], 100)
@@ -68,16 +104,35 @@ def score(
     from tebench.metrics.evaluate_one import score_arrays
 
     return score_arrays(
-        name, features, labels, cases=cases, patches=patches, roles=roles, probabilities=probabilities,
+        name,
+        features,
+        labels,
+        cases=cases,
+        patches=patches,
+        roles=roles,
+        probabilities=probabilities,
         parameters=parameters,
-    )  # fmt: skip
+    )
 
 
 def load_features(folder):
-    """Read one feature-cache folder (verified, memory-mapped) as a `FeatureSet`.
+    """Read one feature-cache folder, verified and memory-mapped.
 
-    `.stages` maps a stage name to (N, D) float32; `.sample` holds labels, cases, roles and
-    coordinates of the same N rows. Raises CacheError when the folder is damaged or foreign.
+    Parameters
+    ----------
+    folder : path-like
+        A folder that `job=extract` wrote.
+
+    Returns
+    -------
+    FeatureSet
+        `.stages` maps a stage name to (N, D) float32; `.sample` holds labels, cases, roles and coordinates of the same
+        N rows.
+
+    Raises
+    ------
+    CacheError
+        Where the folder is damaged, or was written as another.
     """
     from tebench.features.cache import read
 

@@ -71,8 +71,26 @@ def transient_name(kind: str) -> bool:
     return kind in _TRANSIENT_NAMES or (isinstance(known, type) and issubclass(known, OSError | MemoryError))
 
 
-def record(path: Path, cell: dict, error: BaseException | str, *, again: bool | None = None) -> None:
+def place(error: BaseException) -> str:
+    """Where the error came from, as file and line: in the last file outside installed packages, else where raised.
+
+    >>> try:
+    ...     raise ValueError
+    ... except ValueError as error:
+    ...     place(error).endswith(":2")
+    True
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+
+
+def record(
+    path: Path, cell: dict, error: BaseException | str, *, again: bool | None = None, trace: str = ""
+) -> None:  # fmt: skip
     """Write the failure down. cell: what failed.   again: any rerun tries it again; None: as `transient` says.
+
+    trace: the traceback of an error that is given as text.
 
     A disk that refuses the record (it may be why the cell failed) is logged; the failure itself is the caller's to say.
     """
@@ -80,7 +98,7 @@ def record(path: Path, cell: dict, error: BaseException | str, *, again: bool | 
         again = transient(error) if again is None else again
         text, whole = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
     else:
-        text, whole = error.strip().splitlines()[-1], error
+        text, whole = error.strip().splitlines()[-1], trace or error
     content = {
         "cell": cell,
         "error": text,

@@ -89,6 +89,11 @@ def extraction(world: World, *, fresh: float, verify: bool = False) -> tuple[lis
     return states, headers
 
 
+def finetuning_folder(folder: str | None, world: World) -> Path:
+    """`folder`, or where fine-tuning keeps its results by default."""
+    return Path(folder).expanduser() if folder else world.cache / "finetuning"
+
+
 def finetuning(world: World, protocol, seeds: list[int], folder: Path, *, fresh: float) -> tuple[list[State], list]:
     """(states, [(run, its verified result), ...])."""
     from tebench.finetuning import rows

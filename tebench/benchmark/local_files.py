@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def register(found: dict[str, Path]) -> None:
     os.environ[checkpoints.VARIABLE] = json.dumps({name: str(path) for name, path in known.items()})
 
 
-def find_datasets(listed: dict[str, dict], wanted, root: str | None) -> dict[str, Path]:
+def find_datasets(listed: Mapping[str, Mapping], wanted, root: str | None) -> dict[str, Path]:
     """Task -> folder of its data set: the one that is given, or one below `root` with one of its names."""
     below = sorted(path for path in _folder(root, "benchmark.data").iterdir() if path.is_dir()) if root else []
     found = {}
@@ -93,7 +94,7 @@ def _folder(path: str, option: str) -> Path:
     return folder
 
 
-def open_tasks(found: dict[str, Path], listed: dict, max_cases: int | None, cache: Path) -> None:
+def open_tasks(found: dict[str, Path], listed: Mapping[str, Mapping], max_cases: int | None, cache: Path) -> None:
     """Check the data sets and make them tasks of this process under the benchmark's names."""
     from tebench.tasks import catalogue
     from tebench.tasks.dataset import open_dataset
@@ -138,7 +139,7 @@ def resolve(settings: Settings, cache: Path) -> tuple[list[str], list[str], list
             f"{len(datasets)} are there. Missing:\n{listing}\nPublished scores need none of these: scores=FILE.csv."
         )
     if lines:
-        log.warning("benchmark %s runs without what is missing:\n%s", benchmark["name"], listing)
+        log.warning("benchmark %s runs without what is missing:\n%s", benchmark.name, listing)
     register(checkpoints)
     open_tasks(datasets, benchmark.datasets, benchmark.max_cases, cache / "datasets")
     return pool, [name for name in pool if name in checkpoints], list(datasets)

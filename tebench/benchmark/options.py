@@ -50,11 +50,12 @@ def build(cls: type[Built], given: Mapping, what: str = "option", **more) -> Bui
     Raises InputError for an unknown name (with the nearest one), a wrong type, a value out of bounds, an empty list
     where one item at least is needed, and a name that is given twice.
     """
-    known = parameters_of(cls)
+    kind: Any = cls  # a type variable cannot be bound to "any dataclass"
+    known = parameters_of(kind)
     for name in given:
         if name not in known:
             raise unknown_name(what, name, known)
-    empty = {field.name for field in dataclasses.fields(cls) if field.metadata.get("empty")}
+    empty = {field.name for field in dataclasses.fields(kind) if field.metadata.get("empty")}
     values = {name: known[name].check(value) for name, value in given.items()}
     for name, value in values.items():
         if known[name].many and value is not None and (len(set(value)) < len(value) or not (value or name in empty)):

@@ -13,7 +13,7 @@ from tebench.metrics.registry import get
 from tebench.scoring.decoder_draws import averaged, reads_decoder
 from tebench.scoring.engine import score_all
 from tebench.scoring.pool import pooled
-from tebench.scoring.request import Request, with_parts
+from tebench.scoring.request import POOL_LEVEL, Request, with_parts
 from tebench.scoring.score import Score, folder_of
 from tebench.tasks import catalogue as tasks
 
@@ -63,17 +63,37 @@ def over_pool(
             if request.pool_level:
                 scores += pooled(request, scores, encoders, tasks.load(name).n_foreground, truth, preset)
         chosen += [score for score in scores if any(request.matches(score) for request in requests)]
-    for score in chosen:
-        if score.status == "failed":
-            log.warning("%s failed on %s / %s: %s", score.metric, score.task, score.encoder, score.reason)
+    for line in _failed([score for score in chosen if get(score.metric).reads in POOL_LEVEL]):
+        log.warning("%s", line)  # of the others the engine has reported it
     return [replace(score, pool=pool) if get(score.metric).pool_dependent else score for score in chosen]
 
 
 def refuse_failed(found: Mapping[Pair, Iterable[Score]]) -> list[Score]:
-    """All Scores at hand, or an InputError that names every one that failed."""
+    """All Scores at hand, or an InputError that names every way in which one failed."""
     scores = [score for made in found.values() for score in made]
-    failed = [score for score in scores if score.status == "failed"]
-    if failed:
-        names = "\n".join(f"  {s.metric} on {s.task} / {s.encoder}: {s.reason}" for s in failed)
-        raise InputError(f"{len(failed)} of {len(scores)} scores failed (retry=true tries them again):\n{names}")
+    if lines := _failed(scores):
+        n, listed = sum(score.status == "failed" for score in scores), "".join(f"\n  {line}" for line in lines)
+        raise InputError(f"{n} of {len(scores)} scores failed (retry=true tries them again):{listed}")
     return scores
+
+
+def _failed(scores: Iterable[Score]) -> list[str]:
+    """One line for every way a metric failed, with the first (task, encoder) and the number of the others."""
+    ways: dict[tuple[str, str], list[Score]] = {}
+    for score in scores:
+        if score.status == "failed":
+            ways.setdefault((score.metric, score.reason), []).append(score)
+    return [
+        f"{metric} on {alike[0].task} / {alike[0].encoder}"
+        + (f" and {len(alike) - 1} more" if len(alike) > 1 else "")
+        + f": {reason}"
+        for (metric, reason), alike in ways.items()
+    ]
+
+
+def failed_everywhere(scores: Iterable[Score], metrics: Iterable[str]) -> list[str]:
+    """Those of the metrics that failed on every task and encoder."""
+    states: dict[str, set[str]] = {name: set() for name in metrics}
+    for score in scores:
+        states.setdefault(score.metric, set()).add(score.status)
+    return [name for name in metrics if states[name] == {"failed"}]

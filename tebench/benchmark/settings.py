@@ -29,7 +29,9 @@ class Shared:
     )
     tasks: tuple[str, ...] | None = option(None, "narrow the tasks: tasks=[lungs]")
     stages: str | None = option(
-        None, "read other stages than the metrics' own policy: stages=encoder[-1] or decoder[-2:] or all"
+        None,
+        "read other stages than the metrics' own policy: stages=encoder[-1], decoder[-2:], all, or joint (all encoder "
+        "stages side by side)",
     )
     seed: Annotated[int, Interval(0)] = option(0, "sampling draw, random decoder and every other random choice")
     decoder_draws: Annotated[int, Interval(1)] = option(

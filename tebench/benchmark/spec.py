@@ -9,6 +9,7 @@ from typing import Any
 
 from tebench.base import storage
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark import own
 from tebench.benchmark.settings import Benchmark, Settings
 
 
@@ -45,9 +46,11 @@ class World:
 
 
 def facts_of(benchmark: str) -> dict:
-    """conf/benchmark/NAME.yaml as a mapping."""
+    """conf/benchmark/NAME.yaml as a mapping, or what `tebench.benchmark.own` read of a file of the user's."""
     from omegaconf import OmegaConf
 
+    if benchmark in own.OWN:
+        return dict(own.OWN[benchmark])
     path = files("tebench.conf") / "benchmark" / f"{benchmark}.yaml"
     if not path.is_file():
         raise InputError(f"there is no benchmark {benchmark!r}: conf/benchmark/{benchmark}.yaml is absent.")

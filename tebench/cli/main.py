@@ -7,13 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tebench.base.errors import TebenchError
 
 
 def main() -> None:
     """Entry point of `tebench` and `python -m tebench`."""
-    arguments = sys.argv[1:]
+    arguments, folder = sys.argv[1:], None
     if "--version" in arguments:
         from tebench.base.version import __version__
 
@@ -29,10 +30,12 @@ def main() -> None:
             if completion.answered(arguments):
                 return
         else:
-            from tebench.cli import sweep
+            from tebench.cli import sweep, sweep_table
             from tebench.cli.options import prepare
 
-            sys.argv[1:] = sweep.prepare(prepare(arguments)) if sweep.asked(arguments) else prepare(arguments)
+            sys.argv[1:] = prepare(arguments)
+            if sweep.asked(arguments):
+                sys.argv[1:], folder = sweep_table.in_folder(sweep.prepare(sys.argv[1:]))
         from tebench.cli.config import store
 
         store()
@@ -42,7 +45,7 @@ def main() -> None:
 
     # So that an error arrives here as it was raised; without it Hydra prints its own story and exits.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    _start(hydra.main(version_base="1.3", config_path="pkg://tebench.conf", config_name="config")(_run))
+    _start(hydra.main(version_base="1.3", config_path="pkg://tebench.conf", config_name="config")(_run), folder)
 
 
 def _help(arguments: list[str]) -> None:
@@ -62,14 +65,18 @@ def _unheard() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _start(start: Callable[[], None]) -> None:
-    """Start one run or a sweep; one line for what a user can mend, exit code 1 when a member of a sweep failed."""
+def _start(start: Callable[[], None], folder: Path | None) -> None:
+    """Start one run, or a sweep, which has a folder; one line for what a user can mend.
+
+    Exit code 1 when a member of a sweep failed.
+    """
     from hydra.errors import HydraException
 
     from tebench.cli import sweep
 
     try:
         start()
+        _conclude(folder)
     except KeyboardInterrupt:
         _interrupted()
     except HydraException as error:
@@ -78,8 +85,18 @@ def _start(start: Callable[[], None]) -> None:
         text = sweep.explain(error)
         if text is None:
             raise
+        _conclude(folder)
         print(f"tebench: {text}", file=sys.stderr)
         sys.exit(1)
+
+
+def _conclude(folder: Path | None) -> None:
+    """What a sweep's members found, in one table."""
+    if folder is not None:
+        from tebench.cli import sweep_table
+
+        if table := sweep_table.text(folder):
+            print(table)
 
 
 def _run(config) -> None:
@@ -100,15 +117,19 @@ def _run(config) -> None:
 
 def _job(config) -> None:
     from tebench.cli import config as configuration
-    from tebench.cli import jobs
+    from tebench.cli import jobs, sweep, sweep_table
     from tebench.metrics.registry import load_plugins
 
     composed = configuration.plain(config)
-    load_plugins(composed["plugins"] or [])  # a launcher may run this in a process that never saw the command line
+    plugins = composed["plugins"] or []
+    # A launcher may run this in a process that never saw the command line.
+    load_plugins([plugins] if isinstance(plugins, str) else plugins)
     settings, options = configuration.checked(composed)
     _start_logging(settings.verbose)
     with offline(settings.offline):
         jobs.module(composed["job"]["name"]).run(settings, options)
+    if sweep.is_member() and composed["job"]["name"] == "score" and settings.output:
+        sweep_table.note(settings.output, [metric.name for metric, _ in settings.metrics or ()])
 
 
 @contextlib.contextmanager

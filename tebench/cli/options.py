@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from tebench.base.errors import InputError, unknown_name
+from tebench.benchmark import own
 from tebench.benchmark.conf import chosen_by_default, content, group_options
 from tebench.benchmark.options import parameters_of
 from tebench.benchmark.settings import ALL, PROPOSED, SEVERAL, Benchmark, Shared, unknown_metric
@@ -52,7 +54,7 @@ def prepare(arguments: list[str]) -> list[str]:
     """Load plugins, check every name that the command line uses, and write it as Hydra takes it."""
     line = take_apart(arguments)
     load_named_plugins(line.settings)
-    given = [_named(setting, line) for setting in line.settings]
+    given = [_own_benchmark(*_named(setting, line), line) for setting in line.settings]
     chosen = _chosen(given, line)
     ready = [word for key, value in given for word in _written(key, value, chosen, line)]
     given_groups = {word.split("=", 1)[0] for word in ready}
@@ -61,6 +63,22 @@ def prepare(arguments: list[str]) -> list[str]:
     if sweeping and not line.sweep:
         raise InputError(f"{sweeping[0]} gives several values to one run. Add -m: one run each.")
     return [*line.flags, *ready]
+
+
+def _own_benchmark(key: str, value: str, line: Line) -> tuple[str, str]:
+    """`benchmark=PATH.yaml`, and a name of FOLDER/benchmark with --config-dir FOLDER, completed as an option of Hydra.
+
+    Under a name of its own: Hydra would find the user's file first, which states only a part.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    plain = value.strip("'\"")
+    path = Path(plain) if plain.endswith((".yaml", ".yml")) else Path(line.own or ".") / "benchmark" / f"{plain}.yaml"
+    if key != "benchmark" or not (path.suffix == Path(plain).suffix or (line.own and own.is_short(path))):
+        return key, value
+    name = own.register(path)
+    ConfigStore.instance().store(group="benchmark", name=f"own_{name}", node=own.OWN[name])
+    return key, f"own_{name}"
 
 
 def take_apart(arguments: list[str]) -> Line:
@@ -180,7 +198,7 @@ def _written(key: str, value: str, chosen: dict[str, str], line: Line) -> list[s
     if first == "metric":
         return [_metric_option(inner, value, chosen["metric"])]
     if key in GROUPS:
-        known = group_options(key, line.own)
+        known = [*group_options(key, line.own), *(f"own_{name}" for name in own.OWN if key == "benchmark")]
         for name in overrides.items(value):
             if name not in known:
                 raise unknown_name(key, name, known)

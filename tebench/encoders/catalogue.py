@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tebench.assets import catalogue as assets
 from tebench.base import storage
 from tebench.base.errors import AssetError, unknown_name
-from tebench.encoders import checkpoints, plugins, published
+from tebench.encoders import checkpoints, plugins, published, twins
 from tebench.encoders.base import EncoderFacts, InputSpec, Stage
 from tebench.encoders.reading import Reading
 
@@ -224,6 +224,9 @@ def _other(name: str):
     """What a checkpoint says of itself, or the encoder of an entry point; None for the catalogue's own."""
     if name in ENTRIES:
         return None
+    base = twins.base_of(name)
+    if base is not None:
+        return twins.reading_of(name, reading(base))
     path = checkpoints.path_of(name)
     if path is not None:
         return checkpoints.describe(path, name if name in checkpoints.registered() else None)
@@ -278,6 +281,9 @@ def stages(name: str) -> tuple[Stage, ...]:
 
 def fingerprint(name: str) -> str:
     """Hash of the weights (file's sha256, seed and scheme, or both and the share) and of all that shapes features."""
+    base = twins.base_of(name)
+    if base is not None:
+        return twins.fingerprint(reading(base))
     other = _other(name)
     if other is not None:
         path = checkpoints.path_of(name)

@@ -215,7 +215,7 @@ def _task_row(cell: Cell, item: TaskTruth, draws: _Draws, orders, exact, seed):
 
 def _numbers(values, boots, nulls, exact) -> dict:
     """Statistics with their intervals and nulls under the column names of COLUMNS."""
-    row = {}
+    row: dict[str, float | str] = {}
     for name, statistic in STATISTICS.items():
         low, high = interval(values[name], boots[name], statistic.bounds) if boots else (math.nan, math.nan)
         null = null_of(values[name], nulls[name], exact)

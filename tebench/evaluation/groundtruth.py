@@ -1,7 +1,8 @@
 """Ground truth: rows of fine-tuned Dice, read, checked, and arranged as encoders x seeds.
 
 A row is (protocol, encoder, task, seed, metric, value) and any provenance columns beside it. `value` is a
-fraction 0..1. Rows of different protocols never mix; a missing cell is named, never dropped.
+fraction 0..1. Rows of different protocols never mix; a missing cell is named, never dropped. A table of one's own may
+be shorter: (encoder, task, dice[, seed][, protocol]) is metric dsc, with seed 0 and protocol "own" where none is given.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ COLUMNS = ("protocol", "encoder", "task", "seed", "metric", "value")
 KEY = ["protocol", "encoder", "task", "seed", "metric"]
 TEXT = ("protocol", "encoder", "task", "metric")
 _SHOWN = 12
+OWN_PROTOCOL = "own"  # of a table that names none
 
 
 def read(path: Path, *, protocol: str | None = None, metric: str = "dsc") -> pd.DataFrame:
@@ -39,11 +41,22 @@ def protocols(path: Path) -> list[str]:
 
 def _table(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        return _long(pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"ground truth {path} does not exist. Make it with job=finetune.") from error
     except (OSError, ValueError) as error:
         raise InputError(f"ground truth {path} is not a readable CSV file: {error}") from error
+
+
+def _long(frame: pd.DataFrame) -> pd.DataFrame:
+    """A short table of the user's with the columns of `COLUMNS`; any other as it is."""
+    named = {str(name).strip().lower(): name for name in frame.columns}
+    if "dice" not in named or {"value", "metric"} & set(named):
+        return frame
+    known = ("encoder", "task", "seed", "protocol", "dice")
+    frame = frame.rename(columns={named[key]: key for key in known if key in named}).rename(columns={"dice": "value"})
+    defaults = {"protocol": OWN_PROTOCOL, "seed": "0", "metric": "dsc"}
+    return frame.assign(**{key: value for key, value in defaults.items() if key not in frame.columns})
 
 
 def validate(

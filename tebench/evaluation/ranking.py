@@ -116,6 +116,22 @@ def _behind(first: Scores, item: Scores, is_first: bool) -> dict:
     return {"behind": difference, "behind_low": difference - half, "behind_high": difference + half, "p": p}
 
 
+def compared(found: dict[str, Scores], pairs: dict[str, str]) -> pd.DataFrame:
+    """One row a pair (encoder -> other) that has scores: how far the encoder is above the other, paired over cases.
+
+    above, low, high: difference with its 95 % interval.   p: of no difference, Holm over all rows.
+    """
+    rows = []
+    for name, other in pairs.items():
+        if found[name].values is not None and found[other].values is not None:
+            one = _behind(found[name], found[other], False)
+            rows.append((name, other, one["behind"], one["behind_low"], one["behind_high"], one["p"]))
+    frame = pd.DataFrame(rows, columns=["encoder", "other", "above", "low", "high", "p"])
+    known = np.isfinite(frame["p"].to_numpy(np.float64))
+    frame.loc[known, "p"] = holm(frame.loc[known, "p"].tolist())
+    return frame
+
+
 def _rank_ranges(scored: dict[str, Scores]) -> dict[str, tuple[int, int]]:
     names = list(scored)
     if not names:

@@ -12,6 +12,7 @@ from tebench.base.errors import TebenchError
 from tebench.base.storage import locked
 from tebench.finetuning import rows
 from tebench.finetuning.protocol import Protocol
+from tebench.runtime import processor
 from tebench.runtime.threads import one_thread
 
 log = logging.getLogger(__name__)
@@ -152,17 +153,5 @@ def _environment(device: str) -> dict:
         "torch": torch.__version__,
         "monai": version("monai"),
         "tebench": __version__,
-        "machine": _processor(),
+        "machine": processor.name(),
     }
-
-
-def _processor() -> str:
-    import platform
-
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

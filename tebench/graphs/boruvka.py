@@ -93,9 +93,26 @@ def forest_of_edges(ends: torch.Tensor, lengths: torch.Tensor, count: int) -> Fo
 def tree_of_edges(edges, lengths, count: int):
     """Minimum spanning tree of a connected graph given as a list of edges.
 
-    edges: (K, 2) int64 vertices in 0..count-1 (repeated edges and loops allowed); lengths: (K,) finite, >= 0.
-    Returns (edges (count-1, 2) int64 with i < j, lengths (count-1,) float64), sorted by length, i, j.
-    Raises InputError where the edges leave the graph in pieces.
+    Parameters
+    ----------
+    edges : array_like or torch.Tensor of int, shape (K, 2)
+        Vertices in 0..count-1 (repeated edges and loops allowed).
+    lengths : array_like or torch.Tensor, shape (K,)
+        Finite, >= 0.
+    count : int
+        Number of vertices, >= 1.
+
+    Returns
+    -------
+    edges : numpy.ndarray or torch.Tensor, shape (count - 1, 2), int64
+        Vertices i < j, sorted by length, i, j.
+    lengths : numpy.ndarray or torch.Tensor, shape (count - 1,), float64
+        Of the chosen edges. numpy in, numpy out; torch in, torch out.
+
+    Raises
+    ------
+    InputError
+        Where the edges leave the graph in pieces, or are not as described.
     """
     if count < 1:
         raise InputError(f"count must be at least 1; got {count}.")

@@ -18,12 +18,33 @@ from tebench.graphs.spanning_tree import spanning_tree
 def emst_with_labels(points, labels, penalty: float, *, certified: bool = True):
     """Minimum spanning tree under |x_i - x_j| + penalty [y_i != y_j].
 
+    Parameters
+    ----------
+    points : array_like or torch.Tensor, shape (N, D)
+        Real, finite.
+    labels : array_like or torch.Tensor, shape (N,)
+        Integers or booleans.
+    penalty : float
+        Finite, >= 0, in the points' unit.
+    certified : bool
+        As in `emst`.
+
+    Returns
+    -------
+    edges : numpy.ndarray or torch.Tensor, shape (N - 1, 2), int64
+        Vertices i < j, sorted by length, i, j.
+    lengths : numpy.ndarray or torch.Tensor, shape (N - 1,), float64
+        Penalty included. numpy in, numpy out; torch in, torch out.
+
+    Raises
+    ------
+    InputError
+        For points, labels or a penalty that are not as described.
+
+    Notes
+    -----
     MST(d + penalty [y_i != y_j]) = MST(MST(d) U union over classes c of MST(d on c)) for every penalty >= 0: the
     penalty shifts all cross-class pairs alike, so a pair that is longest on a cycle of its own kind stays so.
-
-    points: (N, D) real, finite; labels: (N,) integers or booleans; penalty: finite, >= 0, in the points' unit.
-    Returns (edges (N-1, 2) int64, lengths (N-1,) float64, penalty included), ordered as `emst` does; numpy in,
-    numpy out; torch in, torch out.
     """
     tensor = as_tensor(points, "points", ndim=2, shape="(N, D)")
     marks = _labels(labels, len(tensor), tensor.device)
@@ -44,10 +65,30 @@ def emst_with_labels(points, labels, penalty: float, *, certified: bool = True):
 def emst_min(points_a, points_b, scale_a: float = 1.0, scale_b: float = 1.0, *, certified: bool = True):
     """Minimum spanning tree under min(|a_i - a_j| / scale_a, |b_i - b_j| / scale_b).
 
-    MST(min(A, B)) = MST(MST(A) U MST(B)), each edge at its length under the minimum (RTD-Lite needs its sum).
+    Parameters
+    ----------
+    points_a, points_b : array_like or torch.Tensor, shapes (N, D) and (N, E)
+        The same N points in two views, real, finite.
+    scale_a, scale_b : float
+        Finite, > 0, in the unit of the view.
+    certified : bool
+        As in `emst`.
 
-    points_a: (N, D), points_b: (N, E), the same N points in two views, real, finite; scales: finite, > 0.
-    Returns (edges (N-1, 2) int64, lengths (N-1,) float64), ordered as `emst` does; numpy or torch as `points_a`.
+    Returns
+    -------
+    edges : numpy.ndarray or torch.Tensor, shape (N - 1, 2), int64
+        Vertices i < j, sorted by length, i, j.
+    lengths : numpy.ndarray or torch.Tensor, shape (N - 1,), float64
+        Under the minimum, without unit. numpy or torch as `points_a`.
+
+    Raises
+    ------
+    InputError
+        For views of different length, or values that are not as described.
+
+    Notes
+    -----
+    MST(min(A, B)) = MST(MST(A) U MST(B)), each edge at its length under the minimum (RTD-Lite needs its sum).
     """
     views = [
         as_tensor(values, name, ndim=2, shape="(N, D)")

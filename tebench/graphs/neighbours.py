@@ -19,17 +19,38 @@ _SHARE = 128  # ... where k is at most such a part of them: more candidates woul
 def knn(points, k: int, *, certified: bool = True):
     """The k nearest other points of every point, by Euclidean distance.
 
-    points: (N, D) real, finite; 1 <= k < N. A point is no neighbour of itself; equal points are, at distance 0.
-    certified: the neighbours are those of a float64 comparison by differences of the given values, and so are the
-    distances; of equally distant points the smaller index comes first. Otherwise points are compared by the float32
-    product, to about 1e-6 of |x_i - mean|^2, and distances are as good as that.
-    Returns (indices (N, k) int64, distances (N, k) float64), nearest first; numpy in, numpy out; torch in, torch out.
+    Parameters
+    ----------
+    points : array_like or torch.Tensor, shape (N, D)
+        Real, finite. A point is no neighbour of itself; equal points are, at distance 0.
+    k : int
+        1 <= k < N.
+    certified : bool
+        The neighbours are those of a float64 comparison by differences of the given values, and so are the
+        distances; of equally distant points the smaller index comes first. Otherwise points are compared by the
+        float32 product, to about 1e-6 of |x_i - mean|^2, and distances are as good as that.
 
+    Returns
+    -------
+    indices : numpy.ndarray or torch.Tensor, shape (N, k), int64
+        Nearest first.
+    distances : numpy.ndarray or torch.Tensor, shape (N, k), float64
+        In the points' unit. numpy in, numpy out; torch in, torch out.
+
+    Raises
+    ------
+    InputError
+        For points or a k that are not as described.
+
+    Notes
+    -----
     Cost: little more than half a distance matrix product (2 N^2 D operations) for many points and few neighbours,
     else a whole one; a little more to select, and k exact distances a row when certified. Memory over the data: two
     float32 copies, about 100 MB, and about 60 bytes for each of 2 to 4 k N pairs. Where more than a few neighbours
     tie within rounding (grids, tight clusters far apart), rows are compared with all points in float64: slow.
 
+    Examples
+    --------
     >>> import numpy
     >>> indices, distances = knn(numpy.array([[0.0], [1.0], [3.0]]), 1)
     >>> indices.tolist(), distances.tolist()

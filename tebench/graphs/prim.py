@@ -16,10 +16,29 @@ from tebench.graphs.checks import as_tensor, give_back, in_order, on_cpu
 def tree_of_matrix(weights):
     """Minimum spanning tree of a complete graph with a dense weight matrix.
 
-    weights: (V, V) symmetric, finite, any sign (zeros allowed; the diagonal is not read).
-    Returns (edges (V-1, 2) int64 with i < j, lengths (V-1,) float64), sorted by length, i, j;
-    numpy in, numpy out; torch in, torch out. V = 1 gives empty arrays. Cost V^2.
+    Parameters
+    ----------
+    weights : array_like or torch.Tensor, shape (V, V)
+        Symmetric, finite, any sign (zeros allowed; the diagonal is not read).
 
+    Returns
+    -------
+    edges : numpy.ndarray or torch.Tensor, shape (V - 1, 2), int64
+        Vertices i < j, sorted by length, i, j.
+    lengths : numpy.ndarray or torch.Tensor, shape (V - 1,), float64
+        The weights of the edges; empty for V = 1. numpy in, numpy out; torch in, torch out.
+
+    Raises
+    ------
+    InputError
+        For a matrix that is not as described.
+
+    Notes
+    -----
+    Cost V^2.
+
+    Examples
+    --------
     >>> import numpy
     >>> edges, lengths = tree_of_matrix(numpy.array([[0.0, 0.0, 3.0], [0.0, 0.0, 2.0], [3.0, 2.0, 0.0]]))
     >>> edges.tolist(), lengths.tolist()

@@ -18,13 +18,28 @@ _CLOSE = 1e-4  # squared distances below this part of the patch's largest norm c
 def small_trees(points, mask=None):
     """Exact Euclidean minimum spanning trees of many small point sets.
 
-    points: (P, V, D) real, finite, float64 below 1e150; mask: (P, V) boolean, True where a point exists (all by
-    default; masked rows have no influence).
-    Returns (edges (P, V-1, 2) int64, lengths (P, V-1) float64). The edges (i, j), i < j, of a tree come first,
-    sorted by length, i, j; a patch of v < V points has v - 1 edges and then rows of edge (-1, -1), length 0.
-    A patch without any point has only such rows. numpy in, numpy out; torch in, torch out.
-    Lengths are good to 1e-11 relative, equal points exactly 0.
+    Parameters
+    ----------
+    points : array_like or torch.Tensor, shape (P, V, D)
+        Real, finite, float64 below 1e150.
+    mask : array_like or torch.Tensor of bool, shape (P, V), optional
+        True where a point exists (all by default); masked rows have no influence.
 
+    Returns
+    -------
+    edges : numpy.ndarray or torch.Tensor, shape (P, V - 1, 2), int64
+        The edges (i, j), i < j, of a tree come first, sorted by length, i, j. A patch of v < V points has v - 1 edges
+        and then rows of edge (-1, -1), length 0; a patch without any point has only such rows.
+    lengths : numpy.ndarray or torch.Tensor, shape (P, V - 1), float64
+        In the points' unit, good to 1e-11 relative, equal points exactly 0. numpy in, numpy out; torch in, torch out.
+
+    Raises
+    ------
+    InputError
+        For points or a mask that are not as described.
+
+    Examples
+    --------
     >>> import numpy
     >>> edges, lengths = small_trees(numpy.array([[[0.0], [5.0], [1.0]]]))
     >>> edges.tolist(), lengths.tolist()

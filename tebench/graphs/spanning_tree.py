@@ -22,18 +22,37 @@ DENSE = 1536  # at most so many sample points: one distance matrix, then Prim
 def emst(points, *, certified: bool = True):
     """Exact Euclidean minimum spanning tree.
 
-    T = argmin over spanning trees of the sum of |x_i - x_j|; one of the minima where lengths tie.
+    T = argmin over spanning trees of the sum of |x_i - x_j|; one of the minima where lengths tie. The same input gives
+    the same tree.
 
-    points: (N, D) real, finite; N >= 1. Equal points give edges of length zero.
-    certified: float64-correct: every pair that a rounding error could have hidden is compared again in float64,
-    by differences of the given (uncentred) values. Otherwise pairs are compared in float32.
-    Returns (edges (N-1, 2) int64 with i < j, lengths (N-1,) float64, in the points' unit, computed in float64
-    from differences in both modes), sorted by length, i, j; numpy in, numpy out; torch in, torch out, on the
-    tensor's device. The same input gives the same tree.
+    Parameters
+    ----------
+    points : array_like or torch.Tensor, shape (N, D)
+        Real, finite; N >= 1. Equal points give edges of length zero.
+    certified : bool
+        Correct in float64: every pair that a rounding error could have hidden is compared again in float64, by
+        differences of the given (uncentred) values. Otherwise pairs are compared in float32.
 
-    Cost: about N^2 D multiplications, half a full distance matrix, whatever the data; memory over the
-    data: a centred float32 copy and the kept pairs. Raises InputError.
+    Returns
+    -------
+    edges : numpy.ndarray or torch.Tensor, shape (N - 1, 2), int64
+        Vertices i < j, sorted by length, i, j.
+    lengths : numpy.ndarray or torch.Tensor, shape (N - 1,), float64
+        In the points' unit, computed in float64 from differences in both modes. numpy in, numpy out; torch in, torch
+        out, on the tensor's device.
 
+    Raises
+    ------
+    InputError
+        For points that are not as described.
+
+    Notes
+    -----
+    Cost: about N^2 D multiplications, half a full distance matrix, whatever the data. Memory over the data: a centred
+    float32 copy and the kept pairs.
+
+    Examples
+    --------
     >>> import numpy
     >>> edges, lengths = emst(numpy.array([[0.0], [1.0], [3.0], [1.0]]))
     >>> edges.tolist(), lengths.tolist()

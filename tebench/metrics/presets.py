@@ -33,7 +33,7 @@ def checked(node: Mapping) -> dict[str, dict]:
     return settings
 
 
-def completed(metric: Metric, stated: dict, preset: dict[str, dict]) -> dict:
+def completed(metric: Metric, stated: dict, preset: Mapping[str, dict]) -> dict:
     """All parameters of the metric: what is stated, else the preset's value, else the default.
 
     A fused metric passes the parameters that it shares with a part by name on to that part, so the preset of the part

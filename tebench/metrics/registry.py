@@ -121,25 +121,55 @@ def metric(
     exceptions: dict[str, str] | None = None,
     version: int = 1,
 ):
-    """Register a function as a transferability metric; returns the function unchanged.
+    """Register a function as a transferability metric.
 
-    name: as in `metric=NAME`; lower case, digits and underscores.
-    title: for tables.   paper: arXiv id, DOI or venue.
-    direction: "up" (higher score = better transfer) or "down".
-    range: closed bounds of the score, (-inf, inf) allowed, or a `ClassRange`.
-    reads: see the module's table.   cost: one of COSTS.
-    stages: default stage policy, a slice such as "encoder[-1]", "decoder[-3:]" or "all".
-    rows: roles of the sample that enter ("foreground", "background", "global").
-    per_case: compute for each case and average, instead of once over all cases.
-    pool_dependent: the score of one encoder changes with the candidate pool.
-    invariances: which of INVARIANCES hold for the features. Sample order and label names always must.
-    parts: for reads="parts", argument name -> metric name; parameters that a part shares by name are
-        passed on to it.
-    disagreements: known disagreements with public code, each with its figure.
-    monotone: empty when the score follows class separation; otherwise why, by definition, it does not.
-    exceptions: other common checks (see `tebench.metrics.checks`) that cannot hold, name -> reason.
-    version: raised by the author when the same input gives another value; scores of older versions are not read back.
+    Parameters
+    ----------
+    name : str
+        As in `metric=NAME`; lower case, digits and underscores.
+    title : str
+        For tables.
+    paper : str
+        arXiv id, DOI or venue.
+    direction : {"up", "down"}
+        "up": a higher score means better transfer.
+    range : tuple of float or ClassRange
+        Closed bounds of the score, (-inf, inf) allowed.
+    reads : str
+        What the function is called with; see the module's table.
+    cost : str
+        One of COSTS.
+    stages : str
+        Default stage policy, a slice such as "encoder[-1]", "decoder[-3:]" or "all".
+    rows : tuple of str
+        Roles of the sample that enter ("foreground", "background", "global").
+    per_case : bool
+        Compute for each case and average, instead of once over all cases.
+    pool_dependent : bool
+        The score of one encoder changes with the candidate pool.
+    invariances : iterable of str
+        Which of INVARIANCES hold for the features. Sample order and label names always must.
+    parts : dict of str to str, optional
+        For reads="parts", argument name -> metric name; parameters that a part shares by name are passed on to it.
+    disagreements : tuple of str
+        Known disagreements with public code, each with its figure.
+    monotone : str
+        Empty when the score follows class separation; otherwise why, by definition, it does not.
+    exceptions : dict of str to str, optional
+        Other common checks (see `tebench.metrics.checks`) that cannot hold, name -> reason.
+    version : int
+        Raised by the author when the same input gives another value; scores of older versions are not read back.
         A changed syntax tree has the same effect, so it is needed only for what the source does not show.
+
+    Returns
+    -------
+    callable
+        A decorator, which returns the function unchanged.
+
+    Raises
+    ------
+    InputError
+        For a fact that is not one of those above, and for a name that is taken.
     """
 
     def register(function: Callable) -> Callable:

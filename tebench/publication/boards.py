@@ -130,7 +130,7 @@ def read(folder: Path, name: str, *, protocol: str | None = None) -> Board:
     if wrong := set.intersection(*(set(stale(rows, truth, pools[0])) for truth in truths.values())):
         raise InputError(
             f"leaderboard/results/{name}.csv: the scores of {', '.join(sorted(wrong))} are not what their parts and "
-            "the ground truth give over the whole pool. Score them again: job=leaderboard job.update=true."
+            "the ground truth give over the whole pool. Score them again: job=leaderboard update=true."
         )
     chosen, truth = next(iter(truths.items()))
     return Board(board_name(name, chosen), facts["title"], rows, truth, pools, looks=looks, benchmark=name)

@@ -213,7 +213,8 @@ def _inputs(folder: Path, found: list[Board]) -> dict[str, str]:
     from tebench.publication.boards import facts_of
 
     names = {f"results/{board.benchmark}.csv" for board in found}
-    names |= {f"ground_truth/{facts_of(board.benchmark)['ground_truth']}" for board in found}
+    # A benchmark of the user's names its file by an absolute path.
+    names |= {str(Path("ground_truth") / facts_of(board.benchmark)["ground_truth"]) for board in found}
     return {name: storage.sha256_file(folder / name) for name in sorted(names)}
 
 

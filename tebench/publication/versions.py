@@ -49,9 +49,7 @@ def freeze(folder: Path, version: str, *, protocol: str | None = None, workers: 
         raise InputError(f"{version} is older than {earlier[-1]}, which is frozen already. Choose a later name.")
     made = publish.build(folder, version=version, protocol=protocol, workers=workers)
     if not made:
-        raise InputError(
-            f"{folder / 'results'} holds no rows to freeze. Make them with job=leaderboard job.update=true."
-        )
+        raise InputError(f"{folder / 'results'} holds no rows to freeze. Score them with job=leaderboard update=true.")
     manifest = json.loads(made[publish.MANIFEST])
     for name in manifest["inputs"]:
         made[name] = (folder / name).read_bytes()

@@ -11,26 +11,38 @@ import pandas as pd
 from tebench.base.storage import write_json, write_text
 from tebench.evaluation import ranking
 from tebench.metrics.registry import get
-from tebench.reporting import style
+from tebench.reporting import ranking_page, ranking_words, style
 from tebench.reporting.document import aligned
 from tebench.reporting.formats import csv_text
 from tebench.reporting.summary import number, p_text
 
 
-def write(
-    folder: Path, found: dict, times: dict, *, names: list[str], chosen: bool, evidence: list, task, n_all: int,
-    n_draws: int, refused: dict, notes: list[str], minutes, config: dict,
-    classes: pd.DataFrame, readings: pd.DataFrame,
-) -> str:  # fmt: skip
-    """Rank under every metric, write all files, and return the text for the terminal."""
+def ranked(found: dict, names: list[str]) -> pd.DataFrame:
+    """Rows of every metric, see `tebench.evaluation.ranking.rank`. found: metric -> encoder -> Scores."""
     frames = [ranking.rank(name, found[name], _bounds(name)) for name in names]
-    ranked = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
+    joined = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
     for column in ("score", "low", "high", "draw_sd", "case_se", "behind", "behind_low", "behind_high", "p", "seconds"):
-        ranked[column] = pd.to_numeric(ranked[column])
+        joined[column] = pd.to_numeric(joined[column])
+    return joined
+
+
+def write(
+    folder: Path, ranked: pd.DataFrame, times: dict, *, names: list[str], main: str, why: str, task, n_all: int,
+    n_draws: int, refused: dict, notes: list[str], config: dict, classes: pd.DataFrame, readings: pd.DataFrame,
+    untrained: pd.DataFrame, by_class: dict[str, pd.DataFrame], seconds: float,
+) -> str:  # fmt: skip
+    """Write all files of a ranking, and return the text for the terminal.
+
+    main, why: the metric that ranks, and why.   untrained: every encoder beside the random weights of its shape.
+    by_class: class -> rows under `main` of telling it from every other voxel.   seconds: of the whole job.
+    """
     agreed = ranking.agreement(ranked)
-    main, why = choose(ranked, names, chosen, evidence, len(times))
     titles = {name: get(name).title for name in names}
-    lines = ranking.verdict(ranked, main, titles, len(task.cases), agreed)
+    lines = [
+        *ranking.verdict(ranked, main, titles, len(task.cases), agreed),
+        *ranking_words.untrained(ranked, main, untrained, readings), *ranking_words.by_class(by_class),
+        *ranking_words.place(main, len(times)),
+    ]  # fmt: skip
     drawn = f"{n_draws} draw{'s' if n_draws != 1 else ''} of voxels"
     head = [
         f"{task.name}: {len(task.cases)} of {n_all} cases, {len(task.classes) - 1} foreground classes, "
@@ -38,34 +50,44 @@ def write(
         *notes,
         f"Ranked by {titles[main]}: {why}",
     ]
-    table = columns(ranked, main, names, titles, times)
-    refusals = [f"  {name}: {reason}" for name, reason in refused.items()]
-    reasons = _reasons(ranked, titles)
     text = "\n".join(
         [
-            *head, "", *lines, "", table, "",
+            *head, "", *lines, "", columns(ranked, main, names, titles, times), "",
             *([f"Agreement between metrics (weighted tau over encoders):\n{matrix(agreed, names, titles)}", ""]
               if len(agreed) and agreed["tau_w"].notna().any() else []),
+            *(["Rank by class (each told from every other voxel):", aligned(ranking_words.class_table(by_class)), ""]
+              if by_class else []),
             "Classes (cases that hold them, their voxels, rows and boundary anchors read in all draws):",
             aligned(classes), "",
             "What each encoder reads:", aligned(readings.drop(columns=["pre-training"])), "",
-            *([*("Not ranked:", *refusals), ""] if refusals else []),
-            *([*("Reasons:", *reasons), ""] if reasons else []),
+            *([*("Not ranked:", *(f"  {name}: {reason}" for name, reason in refused.items())), ""] if refused else []),
+            *([*("Reasons:", *_reasons(ranked, titles)), ""] if _reasons(ranked, titles) else []),
             *LEGEND,
         ]
     )  # fmt: skip
     ranked["main"] = ranked["metric"] == main
     for name in ("extraction", "forward", "scoring", "peak_mb"):
         ranked[f"encoder_{name}" + ("" if name == "peak_mb" else "_s")] = [times[e][name] for e in ranked["encoder"]]
-    write_text(folder / "ranking.csv", csv_text(ranked))
-    write_text(folder / "agreement.csv", csv_text(agreed))
-    write_text(folder / "classes.csv", csv_text(classes))
-    write_text(folder / "readings.csv", csv_text(readings))
+    tables = {
+        "ranking": ranked, "agreement": agreed, "classes": classes, "readings": readings, "untrained": untrained,
+        **({"by_class": ranking_words.long(by_class)} if by_class else {}),
+    }  # fmt: skip
+    for name, frame in tables.items():
+        write_text(folder / f"{name}.csv", csv_text(frame))
     write_json(folder / "config.json", config)
     pictures = style.save(figure(ranked, agreed, main, names, titles, task.name, len(task.cases)), folder, "ranking")
     write_text(folder / "ranking.txt", text + "\n")
-    listed = ", ".join(path.name for path in pictures)
-    return f"{text}\nwritten to {folder}: ranking.txt, ranking.csv, agreement.csv, classes.csv, readings.csv, {listed}"
+    page = ranking_page.page(
+        head=head, verdict=lines, table=ranking_words.table(ranked, main, names, titles, untrained), why=why,
+        picture=pictures[0], by_class=by_class, classes=classes, readings=readings, notes=notes, task=task,
+        refused=refused, reasons=_reasons(ranked, titles), times=times, seconds=seconds, main=titles[main],
+        agreed=agreed, titles=titles, config=config, legend=LEGEND,
+    )  # fmt: skip
+    write_text(folder / "ranking.html", page.html())
+    listed = ", ".join(
+        ["ranking.html", "ranking.txt", *(f"{name}.csv" for name in tables), *(p.name for p in pictures)]
+    )
+    return f"{text}\nwritten to {folder}: {listed}"
 
 
 LEGEND = (

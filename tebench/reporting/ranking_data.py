@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from tebench.encoders.normalisation import SCHEMES, parse
 from tebench.features.distinct import Distinct
 from tebench.features.resampling import FEW, Grids, times
 from tebench.features.sample import Role, Sample
@@ -52,8 +53,7 @@ def readings(found: Mapping, grids: Mapping[str, Grids], rows: Mapping[str, Dist
                 "spacing mm": "the data's own" if spec.spacing is None else times(spec.spacing),
                 "normalisation": spec.normalisation, "patch": times(spec.patch),
                 "axes": "".join(AXES[axis] for axis in reading.axes), "grid": grids[name].text(),
-                "different rows": rows[name].rows if name in rows else None,
-                "different voxels": rows[name].voxels if name in rows else None,
+                "different rows": f"{rows[name].rows:,} of {rows[name].voxels:,}" if name in rows else "–",
             }
         )  # fmt: skip
     return pd.DataFrame(made)
@@ -69,6 +69,23 @@ def few_voxels(grids: Mapping[str, Grids]) -> list[str]:
         f"{', '.join(names)} read {text}: {len(few)} case{'s' * (len(few) > 1)} with fewer than {FEW} along an axis. "
         "Hardly a feature differs from the next there; a ranking of these data says little."
         for (text, few), names in alike.items()
+    ]
+
+
+def zero_as_background(task: Task, specs: Mapping) -> list[str]:
+    """A sentence for encoders that leave voxels of exactly 0 out, on images in which 0 is a value between others."""
+    below = [name for name, case in task.facts["per_case"].items() if any(c["min"] < 0 for c in case["intensities"])]
+    leave_out: dict[str, list[str]] = {}
+    for name, spec in specs.items():
+        if any(SCHEMES[scheme.name][1] == "nonzero" for scheme in parse(spec.normalisation)):
+            leave_out.setdefault(spec.normalisation, []).append(name)
+    if not below:
+        return []
+    return [
+        f"{', '.join(names)} normalise over the voxels that are not exactly 0 ({how}), but {len(below)} of "
+        f"{len(task.cases)} cases have values below 0: in CT 0 is water, no background. If they were trained "
+        "otherwise, describe it: zscore_image, zscore_mask, window(...) or ct(...)."
+        for how, names in leave_out.items()
     ]
 
 

@@ -204,7 +204,7 @@ def each(
     """
     from tqdm import tqdm
 
-    with tqdm(total=len(jobs), desc=description, unit="encoder", disable=not (progress and jobs)) as bar:
+    with tqdm(total=len(jobs), desc=description, unit="pair", disable=not (progress and jobs)) as bar:
         found = {}
         if workers == 1 or len(jobs) < 2:
             with one_thread():

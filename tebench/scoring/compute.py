@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
+import traceback
 from dataclasses import dataclass
 
 from tebench.base import failures
@@ -13,8 +13,6 @@ from tebench.runtime.threads import one_thread
 from tebench.scoring.request import Request
 from tebench.scoring.score import Score, made
 from tebench.scoring.view import FeatureView
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,29 +24,36 @@ class Outcome:
     score: float | None
     components: dict
     seconds: float
+    trace: str = ""  # traceback of a failure
 
 
 def attempt(request: Request, view: FeatureView, facts: dict) -> Outcome:
     """The metric on the view; what goes wrong inside it becomes status and reason."""
     begin = time.perf_counter()
-    status, reason, score = "ok", "", None
+    status, reason, score, trace = "ok", "", None, ""
     components: dict = {}
     try:
         score, components = view.value(request, facts)
     except NotApplicable as error:
         status, reason = "not_applicable", str(error)
     except Exception as error:
-        log.debug("metric %s failed", request.metric.name, exc_info=True)
-        status, reason = "failed", f"{failures.kind(error)}: {error}"
-    return Outcome(status, reason, score, components, time.perf_counter() - begin)
+        status, reason = "failed", f"{failures.kind(error)}: {error} ({failures.place(error)})"
+        trace = traceback.format_exc()
+    return Outcome(status, reason, score, components, time.perf_counter() - begin, trace)
 
 
 def compute(request: Request, task: str, encoder: str, header: dict, view: FeatureView) -> Score:
     """A new score on all rows of the view."""
+    return traced(request, task, encoder, header, view)[0]
+
+
+def traced(request: Request, task: str, encoder: str, header: dict, view: FeatureView) -> tuple[Score, str]:
+    """(a new score on all rows of the view, the traceback where the metric failed)."""
     with one_thread(), Meter() as meter:
         found = attempt(request, view, header["facts"])
-    return made(
+    score = made(
         request, task, encoder, header, status=found.status, reason=found.reason, score=found.score,
         components=found.components, seconds=round(meter.seconds, 4),
         peak_mb=None if meter.peak_mb is None else round(meter.peak_mb, 1),
     )  # fmt: skip
+    return score, found.trace

@@ -60,17 +60,35 @@ def at_rows(features: FeatureSet, rows: np.ndarray) -> FeatureSet:
     )
 
 
-def scores(folder: Path, task: str, encoder: str, header: dict, requests: list[Request]) -> list[Score]:
+def one_against_rest(features: FeatureSet, target: int) -> FeatureSet:
+    """The same rows with two labels: 1 for class `target`, 0 for every other voxel."""
+    from tebench.features.sampling import ARRAYS, assemble
+
+    sample = features.sample
+    arrays = {name: getattr(sample, name).copy() for name in ARRAYS}
+    arrays["labels"] = (sample.labels == target).astype(np.int16)
+    names = ("every other voxel", sample.classes[target])
+    recipe = {**sample.recipe, "one_against_rest": int(target)}
+    part = assemble(sample.task, names, sample.case_ids, arrays, recipe)
+    return FeatureSet(features.encoder, part, features.stages, features.facts, features.hash, features.probabilities)
+
+
+def scores(
+    folder: Path, task: str, encoder: str, header: dict, requests: list[Request], target: int | None = None
+) -> list[Score]:
     """One Score a request, with `resamples`: draws (R,) on all cases; left_out (R, G) without each group, or None.
 
     The score is the mean over draws. A metric that averages over cases is computed once a case that has foreground,
     which gives both; the others are computed anew on the cases that are left, those whose cost grows faster than the
     voxels for the first draw only: (1, G) then. seconds: over all draws, of all cases and of the groups together.
+    target: a class that is told from all others, None for all classes from each other.
     """
     from tebench.features import cache
     from tebench.features.joined import draws_of
 
     features = cache.read(folder, verify=False)
+    if target is not None:
+        features = one_against_rest(features, target)
     n_cases = len(features.sample.case_ids)
     groups = case_groups(n_cases)
     labelled = _with_foreground(features.sample)

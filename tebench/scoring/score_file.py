@@ -49,11 +49,11 @@ def read_failed(path: Path, retry: bool = False) -> Score | None:
     return Score(**found["cell"]) if found and set(found["cell"]) == set(FIELDS) else None
 
 
-def write(path: Path, score: Score) -> None:
+def write(path: Path, score: Score, trace: str = "") -> None:
     """Keep the score. One that failed is no result: it is recorded as a failure, beside the score's place."""
     if score.status == "failed":
         again = failures.transient_name(score.reason.split(":")[0])
-        failures.record(failures.path_for(path), score.content(), score.reason, again=again)
+        failures.record(failures.path_for(path), score.content(), score.reason, again=again, trace=trace)
         return
     storage.write_sealed(path, score.content())
     failures.clear(failures.path_for(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -92,7 +93,7 @@ class Survey:
 
 def read_layout(path: Path, outside: bool = True) -> Layout:
     """The layout of a folder with dataset.json, or of a JSON file that lists images and labels."""
-    path = Path(path).expanduser().absolute()
+    path = Path(os.path.normpath(Path(path).expanduser().absolute()))
     name = "dataset.json"
     if path.is_file() and path.suffix.lower() == ".json":
         path, name = path.parent, path.name

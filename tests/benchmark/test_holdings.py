@@ -68,6 +68,23 @@ def test_data_sets_are_found_by_name(tmp_path):
         local_files.find_datasets(listed, ["acd"], str(tmp_path))
 
 
+def test_a_benchmark_of_which_some_is_there_runs_and_names_the_rest(tmp_path, monkeypatch, caplog):
+    for name in list(NAMES)[:3]:
+        touch(tmp_path / "weights" / name / "checkpoint_final.pth")
+    (tmp_path / "data" / "Dataset027_ACDC").mkdir(parents=True)
+    opened = []
+    monkeypatch.setattr(local_files, "open_tasks", lambda found, *_: opened.append(list(found)))
+    settings = compose(
+        "benchmark=openmind_resenc", "tasks=[acd,isl]", f"benchmark.checkpoints={tmp_path / 'weights'}",
+        f"benchmark.data={tmp_path / 'data'}",
+    )  # fmt: skip
+    pool, encoders, tasks = local_files.resolve(settings, tmp_path)
+    assert len(pool) == 7 and encoders == [name for name in pool if name in list(NAMES)[:3]]
+    assert tasks == ["acd"] and opened == [["acd"]]
+    assert "benchmark openmind_resenc runs without what is missing" in caplog.text
+    assert "ResEncL-OpenMind-VF" in caplog.text and "  isl: " in caplog.text
+
+
 @pytest.mark.parametrize("benchmark", ["openmind_resenc", "openmind_primus"])
 def test_all_that_is_missing_is_listed_with_where_to_get_it(tmp_path, benchmark):
     config = compose(f"benchmark={benchmark}", "tasks=[all]")

@@ -133,8 +133,8 @@ def test_another_question_has_another_folder():
         "metric=knn", "metric=logme", "metric=[knn,logme]", "metric=knn tasks=lungs", "metric=knn stages=all",
         "metric=knn metric.k=5", "metric=knn preset=paper", "metric=knn metric.k=3 preset=paper", "metric=all",
         "metric=knn seed=1", "metric=knn sampling.foreground=9", "metric=knn protocol=starter-v1-frozen",
-        "metric=knn benchmark.window=null", "metric=knn beside=[]", "metric=knn benchmark=starter", "metric=knn target=a",
-        "metric=knn encoders=[deepbet,deepbrain,deepbet_random]",
+        "metric=knn benchmark.window=null", "metric=knn beside=[]", "metric=knn benchmark=starter",
+        "metric=knn target=a", "metric=knn encoders=[deepbet,deepbrain,deepbet_random]",
     ]  # fmt: skip
     folders = [compose(*line.split())[1].output for line in lines]
     assert len(set(folders)) == len(lines) and folders[0] == "outputs/quick/knn"
@@ -187,8 +187,9 @@ def test_tab_completion(tmp_path):
     assert complete("tebench rank skip_broken=", "fish") == ["skip_broken=false", "skip_broken=true"]
     assert "tasks=lungs" in complete("tebench task tasks=lu", "zsh")
     assert "metric.k=" in complete("tebench metric=knn metric.")
-    installed = tebench("-sc", "install=bash", cwd=tmp_path)
-    assert "complete" in installed.stdout and "tebench" in installed.stdout, installed.stderr
+    code = "import sys; sys.argv = ['tebench', '-sc', 'install=bash']; from tebench.cli.main import main; main()"
+    installed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "-F hydra_bash_completion tebench" in installed.stdout, installed.stderr
 
 
 def test_offline_fetches_nothing(tmp_path, monkeypatch):
@@ -204,9 +205,10 @@ def test_configuration_is_printed(tmp_path):
 
 
 def test_a_verb_is_a_job_with_its_own_options_and_stages_need_no_quotes(tmp_path):
-    done = tebench("cite", "metric=lbtc", "version=v1.0", "stages=encoder[-2:]", "--cfg", "job", cwd=tmp_path)
+    done = tebench("cite", "metric=lbtc", "version=v1.0", "--cfg", "job", cwd=tmp_path)
     assert "name: cite\n  metric: lbtc\n" in done.stdout and "version: v1.0" in done.stdout, done.stderr
-    assert "stages: encoder[-2:]" in done.stdout and "name: grtd_lbtc" in done.stdout
+    done = tebench("stages=encoder[-2:]", "--cfg", "job", cwd=tmp_path)
+    assert "stages: encoder[-2:]" in done.stdout and "name: grtd_lbtc" in done.stdout, done.stderr
 
 
 def test_check_job_says_pass_and_fail_by_exit_code(tmp_path):

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from extraction_fakes import ConvEncoder, load_case, make_task
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tebench.base.errors import InputError
 from tebench.encoders.base import InputSpec
@@ -55,6 +58,30 @@ def test_a_channel_of_zeros_stays_zero_and_changes_no_other(how):
     both = prepare(with_zeros, task.cases[0], sample, rows, InputSpec(normalisation=how, channels=2)).image
     np.testing.assert_array_equal(both[0], alone[0])
     assert not both[1].any()
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    shift=st.integers(-4096, 4096), name=st.sampled_from(["zscore_image", "minmax(0,1)", "zscore_mask", "rescale01"])
+)
+def test_a_constant_added_to_every_voxel_changes_no_feature(shift, name):
+    """CT in Hounsfield units, or stored from 0 on: 0 is a value like any other. MIC-DKFZ/nnUNet#303."""
+    task = make_task(n_cases=1)
+    found = task.load("case0")
+    hu = np.rint(200 * found.image).astype(np.float32) - 400  # whole numbers: adding is exact
+    hu[:, 3:-3, 3:-3, 3:-3][:, ::2] = 0  # water inside; the border, which is air, is not 0
+    hu[:, [0, -1]] = hu[:, :, [0, -1]] = hu[:, :, :, [0, -1]] = -1024 if shift != 1024 else -1000
+    sample = draw(task, Recipe(foreground=20, background=40), seed=0)
+    encoder = ConvEncoder()
+    spec = replace(encoder.spec, normalisation=name)
+    maps = []
+    for image in (hu, hu + shift):
+        moved = replace(task, loader=lambda _, image=image: replace(found, image=image))
+        volume = prepare(moved, "case0", sample, np.arange(len(sample)), spec)
+        with torch.no_grad():
+            maps.append(encoder(torch.from_numpy(volume.image[None, :, :16, :16, :16])))
+    for before, after in zip(*maps, strict=True):
+        torch.testing.assert_close(before, after, rtol=1e-4, atol=1e-5)
 
 
 def test_different_rows_are_counted(tmp_path):

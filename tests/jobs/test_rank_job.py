@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +41,7 @@ def own(tmp_path_factory):
 def config(root, *more):
     return compose(
         "job=rank", f"dataset={root / 'Dataset007_Lesions'}", f"encoders=[{root / 'zoo'}]", f"cache={root / 'cache'}",
-        f"job.folder={root / 'out'}", *FEW, *more,
+        f"job.folder={root / 'out'}", "twins=false", "per_class=[]", *FEW, *more,
     )  # fmt: skip
 
 
@@ -104,6 +105,107 @@ def test_a_second_run_computes_nothing_and_says_the_same(own, monkeypatch):
     assert run(root, "job.draws=2") == text
 
 
+def test_random_twins_and_classes_are_in_the_report(own):
+    root, _ = own
+    two = f"encoders=[{root / 'zoo' / 'first'},{root / 'zoo' / 'second'}]"
+    text = run(root, "job.draws=2", "job.metrics=[gbc,logme]", two, "twins=true", "per_class=null")
+    frame = pd.read_csv(root / "out" / "ranking.csv")
+    assert set(frame["encoder"]) == {"first", "second", "first@random"}  # one twin: they are of one shape
+    pairs = pd.read_csv(root / "out" / "untrained.csv").set_index("encoder")
+    assert pairs["other"].to_dict() == {"first": "first@random", "second": "first@random"}
+    scores = frame[frame["metric"] == "gbc"].set_index("encoder")["score"]
+    assert pairs.loc["second", "above"] == pytest.approx(scores["second"] - scores["first@random"])
+    assert "random weights of the same shape: " in text and "First by class: " in text
+    rows = pd.read_csv(root / "out" / "by_class.csv")
+    assert set(rows["class"]) == {"rim", "core"} and set(rows["metric"]) == {"gbc"} and len(rows) == 6
+    page = (root / "out" / "ranking.html").read_text(encoding="utf-8")
+    for words in ("first@random", "Class by class", "Evidence for the metric", "What each encoder reads", "zscore"):
+        assert words in page
+    assert "http" not in page.replace("http-equiv", "")  # nothing is fetched
+    assert page.index("is first by GBC") < page.index("<h2>Ranking") < page.index("<h2>The data")
+
+
+def test_a_class_against_the_rest_is_scored_on_two_labels(own):
+    root, _ = own
+    (folder,) = (root / "cache" / "features" / "Dataset007_Lesions" / "third").glob("[0-9a-f]*")
+    features = cache.read(folder)
+    request = Request.make(get("gbc"), {}, None, 0)
+    (score,) = jackknife.scores(folder, "t", "third", cache.header(folder), [request], 2)
+    rows = joined.draws_of(features.sample)[0]
+    part = jackknife.at_rows(features, rows)
+    two = jackknife.one_against_rest(part, 2)
+    assert two.sample.labels.tolist() == (part.sample.labels == 2).astype(int).tolist()
+    value = FeatureView(lambda: two, "t").value(request, features.facts)[0]
+    assert score.resamples["draws"][0] == pytest.approx(value, rel=1e-9)
+
+
+def test_what_was_read_is_reported(own):
+    root, _ = own
+    text = run(root, "job.draws=2")
+    assert "different rows" in text and "voxels, resampled to 1x1x1 mm" in text
+    classes = pd.read_csv(root / "out" / "classes.csv").set_index("class")
+    assert classes["judged"].all() and (classes.loc[["rim", "core"], "cases"] == 4).all()
+    assert classes.loc["core", "rows"] >= 4 * 16  # the floor, in every case
+    readings = pd.read_csv(root / "out" / "readings.csv")
+    assert set(readings.columns) >= {"spacing mm", "normalisation", "patch", "axes", "grid", "different rows"}
+
+
+def test_cases_that_are_left_out_are_in_the_report(own, tmp_path):
+    root, _ = own
+    folder = own_world.data_set(tmp_path / "Dataset009_Broken", 4, channels=1)
+    (folder / "labelsTr" / "case_1.nii.gz").write_bytes(b"no image")
+    own_world.raw_data.write(folder / "labelsTr" / "case_2.nii.gz", np.zeros(own_world.SHAPE, np.uint8))
+    some = (f"dataset={folder}", "job.metrics=[gbc,grtd]", "job.draws=1")
+    with pytest.raises(InputError, match=r"exclude=\[case_1\], or all that are broken: skip_broken=true"):
+        run(root, *some)
+    text = run(root, *some, "skip_broken=true")
+    assert "Left out as broken (1):" in text and "case_1: " in text and "3 of 3 cases" in text
+    assert "1 of 3 label maps are empty: background only is read from them" in text
+    frame = pd.read_csv(root / "out" / "ranking.csv")
+    assert set(frame["status"]) == {"ok"}  # GRTD, within a case, is over the two that have foreground
+    assert "Left out by name: case_1." in run(root, *some, "exclude=[case_1]")
+
+
+def test_volumes_of_a_few_voxels_are_said_and_exploding_ones_refused(own, tmp_path):
+    """Micro-CT of 0.05 mm read at 1 mm; and microns whose unit nobody wrote down."""
+    root, _ = own
+    zoo = own_world.resenc(tmp_path / "zoo", "a", "b")
+    two = f"encoders=[{zoo}]"
+    folder = own_world.data_set(tmp_path / "Dataset010_Small", 2, channels=1)
+    for path in sorted(folder.rglob("*.nii.gz")):
+        data = np.asanyarray(nibabel.load(path).dataobj)
+        own_world.raw_data.write(path, data, np.diag([0.05, 0.05, 0.05, 1]))
+    text = run(root, f"dataset={folder}", "job.metrics=[gbc]", "job.draws=1", two)
+    assert "2x2x2 voxels, resampled to 1x1x1 mm: 2 cases with fewer than 8 along an axis" in text
+    assert "different feature rows at" in text and "its scores rest on these few" in text
+    for path in sorted(folder.rglob("*.nii.gz")):
+        data = np.asanyarray(nibabel.load(path).dataobj)
+        own_world.raw_data.write(path, data, np.diag([400.0, 400, 400, 1]))
+    with pytest.raises(InputError, match="Check the unit of its voxel size"):
+        run(root, f"dataset={folder}", "job.metrics=[gbc]", "job.draws=1", two)
+
+
+def test_several_data_sets_give_one_table(own, tmp_path):
+    root, _ = own
+    other = own_world.data_set(tmp_path / "Dataset011_Other", 2, channels=1, seed=3)
+    both = ("dataset=null", f"datasets=[{root / 'Dataset007_Lesions'},{other}]")
+    text = run(root, *both, "job.metrics=[gbc]", "job.draws=1", f"job.folder={tmp_path / 'out'}")
+    table = pd.read_csv(tmp_path / "out" / "joint.csv").set_index("encoder")
+    for name in ("Dataset007_Lesions", "Dataset011_Other"):
+        frame = pd.read_csv(tmp_path / "out" / name / "ranking.csv").set_index("encoder")
+        assert table[name].to_dict() == frame["rank"].to_dict()
+        assert (tmp_path / "out" / name / "ranking.html").is_file()
+    ranks = table[["Dataset007_Lesions", "Dataset011_Other"]]
+    assert table["mean rank"].to_dict() == ranks.mean(axis=1).to_dict() and table["mean rank"].is_monotonic_increasing
+    assert "has the best mean rank over 2 data sets" in text and "Ranked by " in text
+    with pytest.raises(InputError, match="are for one data set"):
+        run(root, *both, "cases=[case_1]")
+    with pytest.raises(InputError, match="each once"):
+        run(root, "dataset=null", f"datasets=[{other},{other}]")
+    with pytest.raises(InputError, match="needs a data set"):
+        run(root, both[1])
+
+
 def test_own_metrics_and_two_encoders(own):
     root, _ = own
     text = run(root, "job.draws=1", "job.metrics=[gbc,rtd_lite]", "max_cases=1", f"encoders=[{root / 'zoo' / 'first'},"
@@ -161,8 +263,6 @@ def test_the_recommended_metric_needs_no_decoder_stages_where_there_are_none(own
 def test_ignored_voxels_are_in_no_sample_of_a_ranking(own, tmp_path):
     import json
 
-    import nibabel
-
     root, _ = own
     folder = own_world.data_set(tmp_path / "Dataset008_Partial", 3, channels=1)
     for path in sorted((folder / "labelsTr").iterdir()):
@@ -185,6 +285,7 @@ def test_ignored_voxels_are_in_no_sample_of_a_ranking(own, tmp_path):
         (["job.dataset=null"], "needs a data set"),
         (["encoders=null"], "needs encoders="),
         (["job.draws=0"], "draws must be a whole number"),
+        (["per_class=[corr]"], "Did you mean 'core'"),
         (["minutes=-3"], "minutes must be a number above 0"),
         (["job.metrics=[logmee]"], "Did you mean 'logme'"),
         (["job.metrics=[mean_rank_elsewhere]"], "own data do not have"),

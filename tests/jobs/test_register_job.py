@@ -24,8 +24,8 @@ def tiny(tmp_path, monkeypatch, scratch_registry):
 
     def config(*changes):
         return own_world.compose(
-            "job=register", *own_world.read_by("register", small), "encoders=[tiny,other,third]", f"cache={tmp_path / 'cache'}",
-            f"job.leaderboard={board}", "job.registration=trial", "job.protocols=[starter-v1]", FORMS, *changes,
+            "job=register", *own_world.read_by("register", small), "encoders=[tiny,other,third]",
+            f"cache={tmp_path / 'cache'}", f"job.leaderboard={board}", "job.registration=trial", "job.protocols=[starter-v1]", FORMS, *changes,
         )  # fmt: skip
 
     return board, config
@@ -69,7 +69,7 @@ def test_from_forms_to_a_sound_registration(tiny, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("job.registration=null", "job.registration must be a name"),
+        ("job.registration=null", "registration must be a name"),
         ("job.protocols=[]", "protocols"),
         ("job.protocols=[starter-v9]", "starter-v9"),
         ("job.forms=[]", "forms"),

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import own_world
 import pytest
 import tiny_world
 
 from tebench.base import storage
 from tebench.base.errors import InputError, UnknownNameError
-from tebench.cli import sweep
+from tebench.cli import jobs, sweep
 from tebench.cli.options import prepare
 
 
@@ -18,8 +19,7 @@ def tebench(folder, *arguments):
     folder.mkdir(exist_ok=True)
     given = {a.split("=", 1)[0] for a in arguments}
     rest = [a for a in tiny_world.SMALL if a.split("=", 1)[0] not in given]
-    if not {"score", "status", "collect"} & set(arguments):
-        rest.remove("job.beside=[]")
+    rest = own_world.read_by(next(a for a in arguments if a in jobs.names()), rest)
     command = [sys.executable, "-m", "tebench", *arguments, *rest, "cache=cache"]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ)
 
@@ -68,7 +68,7 @@ def test_members_of_joblib_can_start_workers_of_their_own(tmp_path):
         "from types import SimpleNamespace\n"
         "from hydra.core.hydra_config import HydraConfig\n"
         "from joblib import Parallel, delayed\n"
-        "from tebench import sweep\n"
+        "from tebench.cli import sweep\n"
         "def job():\n"
         "    context = multiprocessing.get_context('spawn')\n"
         "    with ProcessPoolExecutor(1, mp_context=context) as pool:\n"
@@ -88,7 +88,7 @@ def test_members_that_share_an_output_folder_keep_cells_only(swept):
     done = tebench(
         folder, "-m", "score", "encoders=[tiny],[other]", "metric=[spread,fussy],[spread]", "hydra/launcher=joblib"
     )
-    assert "members keep cells only" in done.stderr and done.returncode == 1
+    assert "members keep scores only" in done.stderr and done.returncode == 1
     assert "fussy on blobs / tiny: ZeroDivisionError: none of these" in done.stderr
     kept = sorted(path.name[:6] for path in (folder / "cache" / "scores").rglob("*.json"))
     assert kept == ["failed", "failed", "spread", "spread"]
@@ -103,7 +103,7 @@ def test_what_is_swept_is_what_hydra_sweeps():
     assert sweep.prepare(own) == own
     assert sweep.prepare(["tasks=[a],[b]", "-m"]) == ["-m", "tasks=[a],[b]", "job.tables=false"]
     assert sweep.prepare(["-m", "job=extract", "tasks=[a],[b]"]) == ["-m", "job=extract", "tasks=[a],[b]"]
-    with pytest.raises(InputError, match=r"job.tables=true in a sweep over tasks: .*'output=outputs/member-"):
+    with pytest.raises(InputError, match=r"tables=true in a sweep over tasks: .*'output=outputs/member-"):
         sweep.prepare(["-m", "tasks=[a],[b]", "job.tables=true"])
     assert sweep.asked(["--multirun"]) and sweep.asked(["hydra.mode=MULTIRUN"]) and not sweep.asked(["-c", "job"])
 

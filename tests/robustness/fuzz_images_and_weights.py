@@ -27,6 +27,8 @@ def _image_reader(name: str):
         ending = "." + name
         if not (world / "dataset.json").exists():
             raw_data.nnunet(world, 1, ending=ending)
+            for part in ("imagesTr", "labelsTr") if ending == ".tif" else ():
+                put(world, f"{part}/case_000.json", b'{"spacing": [2, 1.5, 1]}')
         taken = False
         for path in ("imagesTr/case_000_0000", "labelsTr/case_000"):
             whole = (world / (path + ending)).read_bytes()
@@ -44,14 +46,31 @@ def _image_reader(name: str):
     def sound(folder: Path) -> list[bytes]:
         return [
             _nifti(folder, raw_data.image(), "." + name), _nifti(folder, raw_data.label(1, 2), "." + name),
-            _nifti(folder, np.zeros((4, 4, 4, 2), np.int16), "." + name) if name.startswith("nii") else b"",
+            *([_nifti(folder, np.zeros((4, 4, 4, 2), np.int16), "." + name),
+               _nifti(folder, raw_data.image(), ".nii" if name == "nii.gz" else ".nii.gz")]
+              if name.startswith("nii") else []),  # also what is named as the other kind
         ]  # fmt: skip
 
     return read, sound
 
 
-for _name in ("nii", "nii.gz", "mgz", "nrrd", "mha"):
+for _name in ("nii", "nii.gz", "mgz", "nrrd", "mha", "tif"):
     add(f"image .{_name}", _image_reader(_name))
+
+
+@reader("voxel size of a .tif", "json")
+def _spacing():
+    def read(data: bytes, folder: Path):
+        from tebench.tasks.images import stated_spacing
+
+        put(folder, "case.tif", b"")
+        put(folder, "case.json", data)
+        stated_spacing(folder / "case.tif")
+
+    def sound(folder: Path) -> list[bytes]:
+        return [b'{"spacing": [2.0, 0.4, 0.4]}', b'{"spacing": ["1", 1, 1e-3], "origin": null}']
+
+    return read, sound
 
 
 @reader("dataset.json", "json")
@@ -64,7 +83,7 @@ def _description():
             raw_data.decathlon(world, 1)
             raw_data.nnunet(world, 1)
         put(world, "dataset.json", data)
-        task = dataset.open_dataset(world, cache=folder / "checked")
+        task = dataset.open_dataset(world, cache=folder / "checked", skip_broken=True)
         task.load(task.cases[0])
 
     def sound(folder: Path) -> list[bytes]:
@@ -75,6 +94,17 @@ def _description():
         listed = {"case_000": {"images": ["imagesTr/case_000_0000.nii.gz"], "label": "labelsTr/case_000.nii.gz"}}
         made.append((raw_data.nnunet(folder / "r", 1, labels=regions) / "dataset.json").read_bytes())
         made.append((raw_data.nnunet(folder / "l", 1, dataset=listed) / "dataset.json").read_bytes())
+        for channel in range(2):  # nnU-Net's first version, a datalist of MONAI, and numbers as text
+            words = {"modality": {"0": "T1"}, "labels": {"0": "background", "1": "core", "2": "rim"}}
+            image = "imagesTr/case_000.nii.gz" if channel else ["imagesTr/case_000_0000.nii.gz"]
+            words["training"] = [{"image": image, "label": "labelsTr/case_000.nii.gz", "fold": 0}]
+            made.append(json.dumps(words).encode())
+        words = {
+            "channel_names": ["T1"],
+            "labels": {"background": "0", "core": 1.0, "rim": "2"},
+            "file_ending": "nii.gz",
+        }
+        made.append(json.dumps(words).encode())
         return made
 
     return read, sound

@@ -122,7 +122,7 @@ NOTES = """## What broke first
    1,000 x 100 with two metrics passes the second. A benchmark states `most_rows` (encoders x tasks x metrics x seeds)
    in its conf/benchmark/NAME.yaml and is then read up to that many rows of 1,000 bytes (`leaderboard_rows.most_rows`);
    all others are refused as before. Rows are checked one by one, and words that return are kept once. A submission
-   keeps its limit of 10 MB, some 20,000 rows; a larger pool's rows come from `job=leaderboard job.update=true`.
+   keeps its limit of 10 MB, some 20,000 rows; a larger pool's rows come from `job=leaderboard update=true`.
 3. Ground truth: every task and encoder filtered all rows, quadratic in the grid. It is grouped in one pass now.
 4. Files: a cell is one small file, so a disk with 4 KB blocks holds more than the bytes say, and a shared file system
    sees as many opens. Reading is linear in cells.

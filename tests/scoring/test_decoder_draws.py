@@ -68,11 +68,12 @@ def test_a_world_scores_every_draw_with_a_decoder_of_its_own(monkeypatch):
         seen.append((world.decoder_seed, [one.metric.name for one in requests]))
         return world.decoder_seed
 
+    def pooled(world, asked, found, *_):
+        return [score(one.metric.name, float(found)) for one in asked]
+
     monkeypatch.setattr(benchmark_scores, "direct_scores", direct)
     monkeypatch.setattr(benchmark_scores, "replace", lambda world, **given: SimpleNamespace(**vars(world) | given))
-    monkeypatch.setattr(
-        benchmark_scores, "over_pool", lambda world, asked, found, *_: [score(r.metric.name, float(found)) for r in asked]
-    )  # fmt: skip
+    monkeypatch.setattr(benchmark_scores, "over_pool", pooled)
     world = SimpleNamespace(seed=3, decoder_draws=2, decoder_seed=None)
     found = benchmark_scores.score_world(world, [request("knn"), request("grtd")], None)
     assert seen == [(3, ["knn", "grtd"]), (4, ["grtd"])]

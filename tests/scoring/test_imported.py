@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import weightedtau
 
 from tebench.base.errors import InputError
+from tebench.benchmark.tables import evaluate_published
 from tebench.cli.config import compose as settings_of
-from tebench.cli.jobs import score
 from tebench.evaluation import groundtruth
 from tebench.scoring import imported
 
@@ -25,7 +25,7 @@ def truth():
 
 def evaluated(path, output, **options):
     settings = settings_of("benchmark=openmind_resenc", f"output={output}")[1]
-    return score.from_table(settings, score.Options(scores=str(path), **options))
+    return evaluate_published(settings, {"scores": str(path), "direction": "up", "target": None, **options})
 
 
 def test_ground_truth_rows_are_the_published_table(truth):

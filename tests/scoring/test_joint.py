@@ -8,8 +8,9 @@ from tebench.features.joint import JOINT, JointStage, WithJoint
 from tebench.features.sample import FeatureSet, Role
 from tebench.features.sampling import assemble
 from tebench.metrics.evaluate_one import check_policy, evaluate, select_stages
-from tebench.metrics.registry import get
-from tebench.scoring.score import Request
+from tebench.metrics.registry import get, load
+from tebench.scoring.readings import primary
+from tebench.scoring.request import Request
 from tebench.scoring.view import FeatureView
 
 N = 120
@@ -38,18 +39,18 @@ def value(features, metric, policy="joint", **given):
     return FeatureView(lambda: features, "t").value(Request.make(get(metric), given, policy, 0), {})
 
 
-def test_every_stage_has_mean_square_one():
+def test_every_stage_has_the_same_mass():
     features = feature_set()
     joint = WithJoint(features.stages)[JOINT]
     whole = joint[np.arange(N)]
     assert joint.shape == whole.shape == (N, 9) and whole.dtype == np.float32
     for part, stage in ((whole[:, :4], "encoder.0"), (whole[:, 4:], "encoder.1")):
-        assert np.mean(part.astype(float) ** 2) == pytest.approx(1, abs=1e-6)
+        assert np.mean((part.astype(float) ** 2).sum(1)) == pytest.approx(1, abs=1e-6)
         assert np.corrcoef(part[:, 0], features.stages[stage][:, 0])[0, 1] == pytest.approx(1)
     assert np.array_equal(joint[3:7], whole[3:7]) and np.array_equal(joint[[9, 2]], whole[[9, 2]])
     assert list(WithJoint(features.stages)) == list(features.stages)  # "all" does not read it
     dead = JointStage([np.zeros((5, 2), np.float32), np.ones((5, 1), np.float32)])
-    assert dead[:].tolist() == [[0, 0, 1]] * 5
+    assert dead[:].tolist() == [[0, 0, 1]] * 5  # zeros stay zero
 
 
 @pytest.mark.parametrize("metric", ["grtd_relative", "hscore", "lfc", "knn", "lbtc"])  # matrix, moments, cases, patches
@@ -63,7 +64,7 @@ def test_each_kind_of_metric_reads_it(metric):
     if declared.reads == "patches":
         rows = np.arange(N)
     encoder = [features.stages[name].astype(np.float64) for name in ("encoder.0", "encoder.1")]
-    by_hand = np.concatenate([x / np.sqrt((x**2).mean()) for x in encoder], axis=1)[rows]
+    by_hand = np.concatenate([x / np.sqrt((x**2).sum(1).mean()) for x in encoder], axis=1)[rows]
     labels = np.unique(sample.labels[rows], return_inverse=True)[1]
     patches = sample.patches() if declared.reads == "patches" else None
     cases = sample.case[rows].astype(int)
@@ -90,3 +91,11 @@ def test_moments_of_the_joint_stage_are_kept_like_any_other(tmp_path):
     assert [path.name.split("-")[1] for path in tmp_path.glob("moments-*")] == ["joint"]
     again = FeatureView(lambda: features, "t", kept=tmp_path)
     assert again.value(request, {})[0] == found
+
+
+def test_every_metric_has_a_primary_reading_or_a_reason():
+    found = {name: primary(metric) for name, metric in load().items()}
+    assert all((stages == "joint") == (why == "") and stages in ("joint", None) for stages, why in found.values())
+    assert found["knn"] == found["lbtc"] == found["grtd_lbtc"] == found["hscore"] == ("joint", "")
+    assert found["leep"] == (None, "reads the class probabilities of a source head")
+    assert found["n_parameters"] == found["mean_rank_elsewhere"] == (None, "reads no features")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 
 from tebench.base import storage
-from tebench.base.errors import CacheError, InputError, NotApplicable
+from tebench.base.errors import CacheError, InputError, NotApplicable, unknown_name
 from tebench.benchmark.options import option
 from tebench.benchmark.settings import Requested, Settings
 from tebench.benchmark.spec import cache_folder, leaderboard_folder, recipe_of
@@ -21,7 +21,6 @@ from tebench.features.distinct import Distinct, distinct
 from tebench.features.sampling import Recipe
 from tebench.metrics.parameters import Interval
 from tebench.metrics.registry import get
-from tebench.reporting import ranking_data
 from tebench.scoring import budget
 from tebench.scoring.engine import score_all
 from tebench.scoring.pool import fuse
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
+
+MOST_CLASSES = 8  # that are ranked by themselves unless they are named
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Setting:
     decoder_seed: int
     interpolation: str
     plugins: tuple[str, ...]
+    per_class: tuple[int, ...] = ()  # classes that are told from all others besides
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Options:
     USUAL: ClassVar = {"metric": "proposed", "sampling": "floor"}
 
     dataset: str | None = option(None, "folder with dataset.json (nnU-Net raw, Decathlon), or a JSON list of files")
+    datasets: tuple[str, ...] | None = option(None, "several of them, with one joint table: datasets=[A,B]")
     cases: tuple[str, ...] | None = option(None, "only these cases: cases=[case_001,case_007]")
     exclude: tuple[str, ...] | None = option(None, "leave these cases out: exclude=[case_003]")
     skip_broken: bool = option(False, "true: cases with problems are left out and listed, not refused")
@@ -82,6 +85,10 @@ class Options:
         None, "budget: fewer cases and voxels, so that all is done in about this time; intervals get wider"
     )
     draws: Annotated[int, Interval(1)] = option(3, "draws of voxels, sampling seeds seed, seed + 1, ...")
+    per_class: tuple[str, ...] | None = option(
+        None, "classes ranked by themselves: per_class=[tumour]; null: the first 8; []: none", empty=True
+    )
+    twins: bool = option(True, "random weights of every architecture beside the encoders: what it gives untrained")
     window: tuple[Annotated[int, Interval(1)], ...] | None = option(
         None, "voxels read in one pass, such as [128,128,96]; null: each encoder's own patch"
     )
@@ -94,35 +101,126 @@ class Options:
 
 
 def run(settings: Settings, options: Options) -> None:
-    """Check everything that can be checked, keep to the budget, rank, and write table, CSV and picture."""
+    """Check all that can be checked, keep to the budget, rank, and write the report; several sets also jointly."""
     from tebench.publication import recommend
-    from tebench.reporting import ranking as report
+    from tebench.reporting import ranking_joint
 
     begin = time.monotonic()
-    task = _open(settings, options)
+    # Every data set is opened before anything is computed, the leaderboard's statistics included.
+    tasks = [_open(settings, options, path) for path in datasets_of(options)]
+    if len({task.name for task in tasks}) < len(tasks):
+        raise InputError(f"two data sets have one name: {', '.join(task.name for task in tasks)}. Rename a folder.")
     evidence = recommend.evidence(leaderboard_folder(None), settings.protocol["name"])
     metrics = chosen_metrics(settings, recommend.candidates(evidence))
+    root = Path(options.folder or Path("outputs") / "rank")
+    found = {}
+    for number, task in enumerate(tasks):
+        folder = storage.make_folder(root if options.folder and len(tasks) == 1 else root / task.name)
+        # Equal parts: a part that depended on the clock would not find its plan again after an interruption.
+        seconds = None if options.minutes is None else options.minutes * 60 / len(tasks)
+        start = time.monotonic() if number else begin
+        found[task.name] = rank(settings, options, task, evidence, metrics, folder, start, seconds)
+    if len(tasks) > 1:
+        print(ranking_joint.write(storage.make_folder(root), found))
+
+
+def datasets_of(options: Options) -> list[str]:
+    """The data sets that are asked for, one or several."""
+    if (options.dataset is None) == (options.datasets is None):
+        raise InputError(
+            "job=rank needs a data set: dataset=FOLDER of nnU-Net raw (imagesTr, labelsTr, dataset.json) or Decathlon, "
+            "or datasets=[A,B]."
+        )
+    paths = [options.dataset] if options.dataset is not None else list(options.datasets)
+    if len(paths) > 1 and (options.cases or options.exclude or options.per_class):
+        raise InputError("cases=, exclude= and per_class=[...] are for one data set; several were named.")
+    return paths
+
+
+def rank(
+    settings: Settings, options: Options, task: Task, evidence: list, metrics: tuple[Requested, ...], folder: Path,
+    begin: float, seconds: float | None,
+) -> tuple[pd.DataFrame, str]:  # fmt: skip
+    """Rank the encoders on one data set, write its report and print it; (rows of all metrics, the one that ranks).
+
+    begin: when this data set's time began to count.   seconds: the budget, None for none.
+    """
+    from tebench.evaluation.ranking import compared
+    from tebench.reporting import ranking as report
+    from tebench.reporting import ranking_data
+
+    names = [metric.name for metric, _ in metrics]
     setting = _setting(settings, options.draws, options.window, metrics)
+    setting = replace(setting, per_class=classes_of(task, options.per_class))
     encoders, refused = usable(settings.encoders, task)
-    encoders, grids, refused = on_their_grids(task, encoders, refused)
+    encoders, grids, refused = on_their_grids(task, with_twins(encoders) if options.twins else encoders, refused)
     recipe, whole = Recipe(**recipe_of(settings)), task
     print("\n".join(beforehand(task, grids)), flush=True)
     notes = []
-    if options.minutes is not None:
-        task, recipe, notes = within(options.minutes * 60, begin, task, recipe, encoders, setting)
+    if seconds is not None:
+        task, recipe, notes = within(seconds, begin, task, recipe, encoders, setting)
     found, times = compute(task, recipe, encoders, setting)
     folders = {name: part["folder"] for name, part in times.items()}
     read = Read.of(task, folders, grids)
+    ranked = report.ranked(found, names)
+    main, why = report.choose(ranked, names, settings.metrics is not None, evidence, len(times))
+    by_class = {
+        task.classes[index]: report.ranked({main: of_class(task, folders, main, index, setting)}, [main])
+        for index in setting.per_class
+    }
     notes = [*data_notes(task, grids), *ranking_data.few_rows(read.distinct), *notes]
     text = report.write(
-        storage.make_folder(Path(options.folder or Path("outputs") / "rank" / task.name)), found, times,
-        names=[metric.name for metric, _ in metrics], chosen=settings.metrics is not None, evidence=evidence,
-        task=task, n_all=len(whole.cases),
-        n_draws=len(setting.seeds), refused=refused, notes=notes, minutes=options.minutes,
-        config=settings.record(asdict(options)),
-        classes=read.classes, readings=read.readings,
+        folder, ranked, times,
+        names=names, main=main, why=why, task=task, n_all=len(whole.cases), n_draws=len(setting.seeds),
+        refused=refused, notes=notes, config=settings.record(asdict(options)), classes=read.classes,
+        readings=read.readings, untrained=compared(found[main], twins_of(list(times))), by_class=by_class,
+        seconds=time.monotonic() - begin,
     )  # fmt: skip
     print(text)
+    return ranked, main
+
+
+def with_twins(encoders: list[str]) -> list[str]:
+    """The encoders, then a random-weights twin of each architecture among them that has none there yet."""
+    from tebench.encoders import catalogue, twins
+
+    found: dict[str, str] = {}
+    for name in encoders:
+        reading = catalogue.reading(name)
+        shape = twins.shape_of(reading)
+        if reading.facts.pretraining.startswith("none"):
+            found[shape] = ""
+        else:
+            found.setdefault(shape, name + twins.MARK)
+    return [*encoders, *(twin for twin in found.values() if twin)]
+
+
+def twins_of(encoders: list[str]) -> dict[str, str]:
+    """Encoder -> the encoder of its architecture with random weights, of those that have one among these."""
+    from tebench.encoders import catalogue, twins
+
+    readings = {name: catalogue.reading(name) for name in encoders}
+    untrained = {twins.shape_of(r): name for name, r in readings.items() if r.facts.pretraining.startswith("none")}
+    shapes = {name: twins.shape_of(reading) for name, reading in readings.items()}
+    return {name: untrained[shape] for name, shape in shapes.items() if untrained.get(shape, name) != name}
+
+
+def classes_of(task: Task, given: tuple[str, ...] | None) -> tuple[int, ...]:
+    """Classes that are ranked by themselves: those that are named, or the first MOST_CLASSES; none of a single one."""
+    if given is None:
+        return tuple(range(1, len(task.classes)))[:MOST_CLASSES] if task.n_foreground > 1 else ()
+    for name in given:
+        if name not in task.classes[1:]:
+            raise unknown_name(f"foreground class of {task.name}", name, task.classes[1:])
+    return tuple(sorted(task.classes.index(name) for name in given))
+
+
+def of_class(task: Task, folders: dict[str, Path], metric: str, index: int, setting: Setting) -> dict:
+    """encoder -> Scores of one metric, oriented up, for telling one class from every other voxel."""
+    requests = [request for request in setting.requests if request.metric.name == metric]
+    one = replace(setting, requests=requests)
+    found, _ = _scored(folders, task.name, 1, one, index, f"class {task.classes[index]}: ")
+    return found[metric]
 
 
 @dataclass(frozen=True)
@@ -137,6 +235,7 @@ class Read:
     def of(cls, task: Task, folders: dict[str, Path], grids: dict) -> Read:
         from tebench.encoders import catalogue
         from tebench.features import cache
+        from tebench.reporting import ranking_data
 
         rows = {name: distinct(folder) for name, folder in folders.items()}
         sample = cache.read(next(iter(folders.values())), verify=False).sample
@@ -170,6 +269,8 @@ def beforehand(task: Task, grids: dict) -> list[str]:
 
 def data_notes(task: Task, grids: dict) -> list[str]:
     """What is unusual about the data, a sentence a line, and which cases were left out and why."""
+    from tebench.reporting import ranking_data
+
     facts = task.facts
     lines = [f"Data: {facts['note']}."] if facts["note"] else []
     if facts["excluded"]:
@@ -177,7 +278,10 @@ def data_notes(task: Task, grids: dict) -> list[str]:
     if facts["left_out"]:
         lines.append(f"Left out as broken ({len(facts['left_out'])}):")
         lines += [f"  {case}: {'; '.join(problems)}" for case, problems in facts["left_out"].items()]
-    return [*lines, *ranking_data.few_voxels(grids)]
+    from tebench.encoders import catalogue
+
+    specs = {name: catalogue.reading(name).spec for name in grids}
+    return [*lines, *ranking_data.few_voxels(grids), *ranking_data.zero_as_background(task, specs)]
 
 
 def chosen_metrics(settings: Settings, proposed: list[str]) -> tuple[Requested, ...]:
@@ -200,23 +304,18 @@ def _setting(settings: Settings, draws: int, window, metrics: tuple[Requested, .
     )  # fmt: skip
 
 
-def _open(settings: Settings, options: Options) -> Task:
+def _open(settings: Settings, options: Options, path: str) -> Task:
     from tebench.tasks.dataset import open_dataset
     from tebench.tasks.survey import choose, read_layout
 
-    if not options.dataset:
-        raise InputError(
-            "job=rank needs a data set: dataset=FOLDER of nnU-Net raw (imagesTr, labelsTr, dataset.json) or Decathlon."
-        )
     cases, exclude = (None if names is None else list(names) for names in (options.cases, options.exclude))
-    n_cases = len(choose(read_layout(Path(options.dataset), options.outside), cases, options.max_cases, exclude))
+    n_cases = len(choose(read_layout(Path(path), options.outside), cases, options.max_cases, exclude))
     with bar("checking cases", "case", settings.progress, n_cases) as shown:
-        task = open_dataset(
-            options.dataset, cases=cases, exclude=exclude, max_cases=options.max_cases,
-            skip_broken=options.skip_broken, geometry=options.geometry, outside=options.outside,
-            cache=cache_folder(settings) / "datasets", on_case=lambda _: shown.update(),
+        return open_dataset(
+            path, cases=cases, exclude=exclude, max_cases=options.max_cases, skip_broken=options.skip_broken,
+            geometry=options.geometry, outside=options.outside, cache=cache_folder(settings) / "datasets",
+            on_case=lambda _: shown.update(),
         )  # fmt: skip
-    return task
 
 
 def usable(items, task: Task) -> tuple[list[str], dict[str, str]]:
@@ -303,12 +402,15 @@ def _share(share: float) -> str:
 def _cost(found: dict, times: dict, n_cases: int, wall: float, setting: Setting) -> budget.Cost:
     workers = min(setting.workers, len(times))
     extraction = sum(part["extraction"] for part in times.values()) / workers
-    by_kind = {True: 0.0, False: 0.0}
+    by_kind, later = {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}
     for request in setting.requests:
         for part in part_requests(request, setting.preset).values() or [request]:
             seconds = sum(item.seconds for item in found[part.metric.name].values()) / workers
             by_kind[part.metric.per_case] += seconds
+            if request is setting.requests[0]:  # the metric that ranks is also computed class by class
+                later[part.metric.per_case] += seconds * len(setting.per_class)
     start = max(0.0, wall - extraction - sum(by_kind.values()))
+    by_kind = {kind: seconds + later[kind] for kind, seconds in by_kind.items()}
     whole = by_kind[False] / budget.passes(n_cases)
     return budget.Cost(start, extraction / n_cases, by_kind[True] / n_cases, whole)
 
@@ -327,16 +429,10 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
         progress=setting.progress, device=setting.device, decoder_seed=setting.decoder_seed, patch=setting.window,
         interpolation=setting.interpolation,
     )  # fmt: skip
-    everything = with_parts(setting.requests, setting.preset)
-    pairs = {(task.name, name): folder for name, folder in zip(encoders, folders, strict=True)}
-    scored = score_all(
-        everything, pairs, folder_of(setting.cache), workers=setting.workers, plugins=setting.plugins,
-        progress=setting.progress, retry=True, resampled=True, description=f"{prefix}scoring",
-    )  # fmt: skip
-    records = {name: scored[task.name, name] for name in encoders}
-    found = _oriented(records, everything, encoders, task.n_foreground, setting)
+    folders = dict(zip(encoders, folders, strict=True))
+    found, records = _scored(folders, task.name, task.n_foreground, setting, None, prefix)
     times = {}
-    for name, folder in zip(encoders, folders, strict=True):
+    for name, folder in folders.items():
         manifest = cache.manifest(folder)
         times[name] = {
             "extraction": manifest["seconds"], "forward": manifest["forward_seconds"],
@@ -344,6 +440,20 @@ def compute(task: Task, recipe: Recipe, encoders: list[str], setting: Setting, p
             "folder": folder,
         }  # fmt: skip
     return found, times
+
+
+def _scored(
+    folders: dict[str, Path], task: str, n_foreground: int, setting: Setting, target: int | None, prefix: str
+) -> tuple[dict, dict]:
+    """(metric -> encoder -> Scores, oriented up; encoder -> its Score list). target: a class told from all others."""
+    everything = with_parts(setting.requests, setting.preset)
+    scored = score_all(
+        everything, {(task, name): folder for name, folder in folders.items()}, folder_of(setting.cache),
+        workers=setting.workers, plugins=setting.plugins, progress=setting.progress, retry=True, resampled=True,
+        description=f"{prefix}scoring", target=target,
+    )  # fmt: skip
+    records = {name: scored[task, name] for name in folders}
+    return _oriented(records, everything, list(folders), n_foreground, setting), records
 
 
 def _oriented(records: dict, requests: list[Request], encoders: list[str], n_foreground: int, setting: Setting) -> dict:

@@ -6,14 +6,15 @@ import datetime
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, ClassVar
 
 from tebench.base.errors import InputError
 from tebench.benchmark.options import option
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import leaderboard_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def register(settings: Settings, options: Options, folder: Path) -> str:
     from tebench.scoring.score import versions
 
     if not options.registration:
-        raise InputError("job.registration must be a name, such as job.registration=starter-v2.")
+        raise InputError("registration must be a name, such as registration=starter-v2.")
     world, preset = resolve(settings), settings.preset
     wanted = forms.with_parts(forms.requests_of(options.forms, world.seed, preset), preset)
     protocols = {name: Protocol.load(name).hash for name in options.protocols}
@@ -103,12 +104,14 @@ def register(settings: Settings, options: Options, folder: Path) -> str:
     counted = ", ".join(f"{name}: {sum(map(len, rows.values()))} pairs" for name, rows in pairs.items())
     return (
         f"{path}: {len(registration.judged)} forms; {counted}\n"
-        "Commit both files before the first run of any of these pairs; job=register job.check=true holds their order."
+        "Commit both files before the first run of any of these pairs; job=register check=true holds their order."
     )
 
 
 def _truth(folder: Path) -> pd.DataFrame:
     """(protocol, task, encoder) of all rows of ground truth that there are."""
+    import pandas as pd
+
     columns = ["protocol", "task", "encoder"]
     found = [
         pd.read_csv(path, dtype=str, keep_default_na=False) for path in sorted((folder / "ground_truth").glob("*.csv"))

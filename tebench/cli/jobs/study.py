@@ -32,10 +32,10 @@ class Options:
         "benchmark", "encoders", "leaked", "tasks", "seed", "sampling", "protocol", "preset", "retry"
     )  # fmt: skip
 
-    study: Literal["stages", "voxels", "inference", "truths"] = option(
+    study: Literal["stages", "voxels", "inference", "truths", "processors"] = option(
         "stages",
         "stages: which stages metrics read; voxels: how many voxels topology metrics need; inference: size and power "
-        "of tests; truths: other readings of the ground truth",
+        "of tests; truths: other readings of the ground truth; processors: how far scores lie from the published ones",
     )
     folder: str = option("docs/studies", "where the page, its rows and its figure go")
     target: str | None = option(None, "correlate with another ground-truth file (CSV) than the benchmark's")
@@ -57,7 +57,8 @@ class Options:
 
 def run(settings: Settings, options: Options) -> None:
     """Check everything that can be checked before computing, then run the study that is asked for."""
-    studies = {"stages": _stages, "voxels": _voxels, "inference": _inference, "truths": _truths}
+    studies = {"stages": _stages, "voxels": _voxels, "inference": _inference, "truths": _truths,
+               "processors": _processors}  # fmt: skip
     world = resolve(settings)
     truth = ground_truth.of_world(world, ground_truth_file(settings, options.target), protocol_name(settings))
     folder = storage.make_folder(Path(options.folder))
@@ -168,6 +169,29 @@ def _truths(settings: Settings, options: Options, world: World, truth, folder: P
     storage.write_text(folder / "truths.csv", formats.csv_text(tables[0]))
     storage.write_text(folder / "truths.md", text)
     return f"{folder / 'truths.md'}: {len(other_truths.TRUTHS)} readings of {len(protocols)} protocols"
+
+
+def _processors(settings: Settings, options: Options, world: World, truth, folder: Path) -> str:
+    import pandas as pd
+
+    from tebench.benchmark.scores import direct_scores, refuse_failed
+    from tebench.benchmark.spec import leaderboard_folder
+    from tebench.publication import leaderboard_rows
+    from tebench.reporting import formats
+    from tebench.research.studies import processors
+    from tebench.runtime import processor
+    from tebench.scoring.score import frame
+
+    published = leaderboard_rows.read(leaderboard_folder(None) / "results" / f"{world.name}.csv")
+    requests = processors.requests(published, options.metrics)
+    scores = frame(refuse_failed(direct_scores(world, requests, settings.plugins, settings.preset)))
+    rows = folder / "processors.csv"
+    kept = pd.read_csv(rows) if rows.is_file() else None
+    measured = processors.measure(published, scores, processor.described(), kept)
+    titles = {request.metric.name: request.metric.title for request in requests}
+    storage.write_text(rows, formats.csv_text(measured))
+    storage.write_text(folder / "processors.md", processors.page(measured, titles, command=_command()))
+    return f"{folder / 'processors.md'}: {processor.described()}"
 
 
 def _command() -> str:

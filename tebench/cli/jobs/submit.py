@@ -40,7 +40,7 @@ class Options:
     )  # fmt: skip
 
     file: str | None = option(
-        None, "where it goes; null: <output>/<metric>.csv; a submission belongs into leaderboard/submissions/"
+        None, "where it goes; null: <output>/<metric>.csv; a submission belongs into leaderboard/submissions/", how=True
     )
     beside: tuple[str, ...] = option(
         ("gbc",), "published metrics that are scored again with it, so that drift shows", empty=True

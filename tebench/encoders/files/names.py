@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.stored import BYTES, Storage, Stored, contiguous
@@ -25,6 +25,7 @@ _MODULES = {
     "os", "posix", "nt", "subprocess", "sys", "socket", "shutil", "runpy", "importlib", "ctypes", "pty", "code",
     "webbrowser", "commands", "asyncio", "multiprocessing", "signal", "pip", "urllib", "http", "ftplib", "smtplib",
 }  # fmt: skip
+MOST_KEY = 2**60  # of integers as keys of a dict: larger ones can be chosen to collide
 _BUILTINS = {"eval", "exec", "execfile", "compile", "__import__", "open", "apply", "globals", "breakpoint", "input"}
 
 
@@ -137,9 +138,25 @@ def _kind(words: str) -> Callable:
     return lambda reader, *_: Stored(words, ())
 
 
-def _dict(reader, pairs=(), *_):
-    from tebench.encoders.files.pickled import key_of
+@dataclass(eq=False)
+class Stub:
+    """What would have been an object. name: its class.   args, state, items: what the file gave it."""
 
+    name: str
+    args: tuple = ()
+    state: object = field(default=None, repr=False)
+    items: dict = field(default_factory=dict, repr=False)
+    values: list = field(default_factory=list, repr=False)
+
+
+def key_of(key):
+    """A key that cannot be chosen to collide with many others."""
+    if isinstance(key, str | bytes | float | bool) or key is None or (isinstance(key, int) and abs(key) < MOST_KEY):
+        return key
+    return Stub(type(key).__name__)
+
+
+def _dict(reader, pairs=(), *_):
     if isinstance(pairs, dict):
         pairs = list(pairs.items())
     if not isinstance(pairs, list | tuple):

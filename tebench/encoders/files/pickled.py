@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from tebench.base.errors import InputError
 from tebench.encoders.files import names
@@ -18,18 +17,6 @@ from tebench.encoders.files.formats import damaged
 from tebench.encoders.files.names import Named
 
 MOST_STEPS = 4_000_000  # a file with optimiser state of a large network takes 300,000
-MOST_KEY = 2**60  # of integers as keys of a dict: larger ones can be chosen to collide
-
-
-@dataclass(eq=False)
-class Stub:
-    """What would have been an object. name: its class.   args, state, items: what the file gave it."""
-
-    name: str
-    args: tuple = ()
-    state: object = field(default=None, repr=False)
-    items: dict = field(default_factory=dict, repr=False)
-    values: list = field(default_factory=list, repr=False)
 
 
 class _Mark:
@@ -69,8 +56,8 @@ class Reader:
         if isinstance(what, Named):
             made = names.MADE.get(what.path)
             args = args if isinstance(args, tuple) else (args,)
-            return Stub(what.path, args) if made is None else made(self, *args)
-        return Stub(getattr(what, "name", type(what).__name__))
+            return names.Stub(what.path, args) if made is None else made(self, *args)
+        return names.Stub(getattr(what, "name", type(what).__name__))
 
     # The machine ------------------------------------------------------------------------------------------------
 
@@ -134,22 +121,22 @@ class Reader:
 
     def _extend(self, values: list) -> None:
         there = self._last()
-        there = there.values if isinstance(there, Stub) else there
+        there = there.values if isinstance(there, names.Stub) else there
         if not isinstance(there, list):
             raise damaged(f"its pickle appends to a {type(there).__name__}")
         there.extend(values)
 
     def _set(self, pairs: list) -> None:
         there = self._last()
-        there = there.items if isinstance(there, Stub) else there
+        there = there.items if isinstance(there, names.Stub) else there
         if not isinstance(there, dict) or len(pairs) % 2:
             raise damaged(f"its pickle sets items of a {type(there).__name__}")
-        there.update((key_of(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
+        there.update((names.key_of(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
 
     def _build(self) -> None:
         state = self._pop()
         there = self._last()
-        if isinstance(there, Stub):
+        if isinstance(there, names.Stub):
             there.state = state
         elif hasattr(there, "built"):
             self.stack[-1] = there.built(self, state)
@@ -192,7 +179,7 @@ class Reader:
                 raise damaged(f"its pickle announces a storage of {count!r:.40} elements")
             self._push(self.storage(dtype, key, count))
         else:
-            self._push(Stub("persistent"))
+            self._push(names.Stub("persistent"))
 
     def _put(self, index: int) -> None:
         self.memo[index] = self._last()
@@ -208,13 +195,6 @@ class Reader:
     def _integer(self) -> None:
         line = self._line()
         self._push(line == "01" if line in ("00", "01") else int(line.rstrip("L")))
-
-
-def key_of(key):
-    """A key that cannot be chosen to collide with many others."""
-    if isinstance(key, str | bytes | float | bool) or key is None or (isinstance(key, int) and abs(key) < MOST_KEY):
-        return key
-    return Stub(type(key).__name__)
 
 
 def _table() -> list:

@@ -39,7 +39,7 @@ def metrics_that_read_features(names=None) -> list[Metric]:
 def check(policies) -> list[str]:
     """The policies, each once, spelt as `stages=` takes them, with "own" for each metric's own."""
     if not isinstance(policies, list) or not policies or len(set(policies)) < len(policies):
-        raise InputError(f"job.policies must be a list of stage policies, each once, got {policies!r}.")
+        raise InputError(f"policies must be a list of stage policies, each once, got {policies!r}.")
     for policy in policies:
         if policy != OWN:
             select_stages(policy, [f"{kind}.{i}" for kind in ("encoder", "decoder") for i in range(9)])

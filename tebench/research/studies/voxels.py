@@ -32,7 +32,7 @@ def check(sizes, draws, cases) -> tuple[float, ...]:
     numbers = [s for s in sizes or [] if isinstance(s, (int, float)) and not isinstance(s, bool) and s > 0]
     if len(numbers) != len(sizes or []) or len(set(numbers)) < 3 or 1 not in numbers:
         raise InputError(
-            f"job.sizes must be at least 3 different multiples of the sampling sizes, 1 among them, got {sizes!r}."
+            f"sizes must be at least 3 different multiples of the sampling sizes, 1 among them, got {sizes!r}."
         )
     for name, value, low in (("draws", draws, 2), ("cases", 1 if cases is None else cases, 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
