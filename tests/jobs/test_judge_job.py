@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tebench.benchmark.dice import published_table
+from tebench.benchmark.settings import Benchmark
 from tebench.benchmark.spec import facts_of, leaderboard_folder
 from tebench.evaluation import dice_table
 
@@ -104,9 +105,11 @@ def test_refusals_in_one_line(arguments, words, tmp_path):
 
 def test_a_benchmark_gives_its_pool_and_tasks():
     folder = leaderboard_folder(None) / "ground_truth"
-    found = published_table(facts_of("starter"), folder / "starter.csv", "starter-v1")
+    found = published_table(Benchmark.of(facts_of("starter")), folder / "starter.csv", "starter-v1")
     assert len(found.encoders) == 21 and len(found.judged) == 7 and found.n_seeds["lungs"] == 4
-    found = published_table(facts_of("openmind_primus"), folder / "openmind.csv", "openmind-table2", tasks=["all"])
+    found = published_table(
+        Benchmark.of(facts_of("openmind_primus")), folder / "openmind.csv", "openmind-table2", tasks=["all"]
+    )
     assert len(found.encoders) == 7 and len(found.judged) == 12 and found.name == "openmind_primus, openmind-table2"
 
 
