@@ -29,6 +29,7 @@ class Evidence:
     n_metrics: int
     benchmark: str
     protocol: str
+    within: bool = False  # shown inside architectures, see `tebench.evaluation.inference`
 
     @property
     def beyond_chance(self) -> bool:
@@ -42,7 +43,12 @@ class Evidence:
             f"{self.n_metrics} usable metrics; chance alone gives [{self.null_low:.2f}, {self.null_high:.2f}]"
         )
         if self.beyond_chance:
-            return f"{number}; p = {self.p_holm:.3f} after Holm. Other encoders and tasks may differ."
+            reach = (
+                "shown inside architectures too"
+                if self.within
+                else "associated with Dice in that pool, mostly between architectures, not shown within one"
+            )
+            return f"{number}; p = {self.p_holm:.3f} after Holm: {reach}. Other encoders and tasks may differ."
         return (
             f"{number}; p = {self.p:.2f}, {self.p_holm:.2f} after Holm. That is not outside chance: with so few "
             "encoders no metric is shown to work, so take the order below as a hint to test, not as a finding."
@@ -93,12 +99,26 @@ def _of_benchmark(results: Path, truth_file: Path, protocol: str | None) -> list
         return []
     means = table[(table["task"] == MEAN) & (table["status"] == "ok")].sort_values(["tau_w", "metric"])[::-1]
     corrected = holm([1.0 if math.isnan(p) else p for p in means["p"]])
-    name = truth["protocol"].iloc[0] if len(truth) else ""
+    name, stars = truth["protocol"].iloc[0] if len(truth) else "", _starred(rows, truth, directions)
     return [
         Evidence(row.metric, row.tau_w, row.null_low, row.null_high, row.p, p, int(row.n), int(row.n_tasks), len(means),
-                 results.stem, name)
+                 results.stem, name, row.metric in stars)
         for row, p in zip(means.itertuples(), corrected, strict=True)
     ]  # fmt: skip
+
+
+def _starred(rows, truth, directions) -> set[str]:
+    """Metrics that the primary endpoint shows to rank inside architectures; none where the encoders are not known."""
+    from tebench.encoders import catalogue
+    from tebench.evaluation import inference
+
+    try:
+        known = catalogue.design(sorted(set(rows["encoder"])))
+        table = inference.table(rows, truth.reset_index(drop=True), directions, known)
+        found = inference.infer(table, n_draws=2000, n_boot=200)
+    except InputError:
+        return set()
+    return set(found.loc[found["star"].astype(bool), "metric"])
 
 
 def candidates(found: list[Evidence]) -> list[str]:

@@ -6,7 +6,7 @@ from tebench.evaluation.compare import holm
 from tebench.publication.boards import Board
 from tebench.publication.pools_table import LEAST
 from tebench.reporting.summary import ALPHA, number
-from tebench.research.findings import instrument, metrics, numbers, words
+from tebench.research.findings import endpoint, instrument, metrics, numbers, words
 from tebench.research.findings.numbers import OURS, RELEASED, RIVALS, TOPOLOGY
 
 HELP = ((TOPOLOGY, "lbtc"), (TOPOLOGY, "grtd"))
@@ -20,6 +20,7 @@ def page(boards: list[Board], volumes=None) -> str:
     """The whole page; boards: the protocols of one benchmark; volumes: Dice per volume and class, where at hand."""
     name = boards[0].benchmark
     every = [(board, numbers.results(board, board.pools[0])) for board in boards]
+    primary = [endpoint.table(board) for board in boards]
     # Small pools stand in two sections; what is evaluated once serves both.
     means = [
         {pool.name: numbers.means(numbers.results(board, pool)) for pool in board.pools[1:] if len(pool) >= LEAST}
@@ -37,10 +38,11 @@ def page(boards: list[Board], volumes=None) -> str:
         "encoder-swap test; p is corrected (Holm) within its list. "
         "\"Not told apart\" means p >= .05: it is no proof of equality.",
         "",
-        "## In short", "", *_short(every, means), "",
+        "## In short", "", *_short(every, means, primary), "",
         "## The instrument", "", *instrument.ground_truth(boards, volumes), "",
         "## Does any metric work?", "",
         *[line for board, result in every for line in metrics.overall(board, result)], "",
+        "## The primary endpoint: inside architectures", "", *endpoint.section(boards, primary), "",
         "## Within one architecture, and across", "", *metrics.pools(boards, means), "",
         "## Does the topology metric beat LogME, GBC, H-score, CC-FV?", "",
         *metrics.pairs(boards, [(TOPOLOGY, rival) for rival in RIVALS]), "",
@@ -55,7 +57,7 @@ def page(boards: list[Board], volumes=None) -> str:
     return "\n".join(lines)
 
 
-def _short(every, means) -> list[str]:
+def _short(every, means, primary) -> list[str]:
     """The answers in a line each; words follow the numbers."""
     boards = [board for board, _ in every]
     beyond, topology, released = [], [], []
@@ -77,8 +79,13 @@ def _short(every, means) -> list[str]:
     gaps = [one for one in rivals if one["tasks"]]
     higher = sum(one["difference"] > 0 for one in gaps)
     ahead = sum(p < ALPHA and one["difference"] > 0 for one, p in zip(gaps, holm([g["p"] for g in gaps]), strict=True))
+    stars = set.intersection(*map(endpoint.starred, primary))
+    inside = ", ".join(sorted(titles[m] for m in stars))
     lines = [
-        f"- Shown to rank these encoders better than chance under {under}, after correction for all metrics: {always}.",
+        f"- Shown to rank encoders inside architectures under {under} (primary endpoint, max-T over all metrics): "
+        f"{inside or 'no metric'}.",
+        f"- Outside chance over the whole pool under {under} after correction for all metrics: {always}"
+        + ("." if stars or always == "none" else f"; that is, {endpoint.LIMITED}."),
         f"- The published topology metric, GRTD + LBTC, has mean tau_w {said}.",
         f"- Against LogME, GBC, H-score and CC-FV it is higher in {higher} of {len(gaps)} comparisons, shown better "
         f"(after Holm over all of them) in {ahead}.",
