@@ -23,14 +23,14 @@ def test_frozen_twin_differs_in_declared_fields_only():
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("steps", 0, "int >= 1"),
-        ("steps", "many", "int >= 1"),
-        ("steps", True, "int >= 1"),
+        ("steps", 0, "a whole number >= 1"),
+        ("steps", "many", "a whole number >= 1"),
+        ("steps", True, "a whole number >= 1"),
         ("ema", 1.0, "0..0.9999"),
         ("foreground", 1.5, "0..1"),
         ("encoder_lr", -1e-3, ">= 0"),
-        ("encoder_lr", float("nan"), "float"),
-        ("frozen", "no", "bool"),
+        ("encoder_lr", float("nan"), "a number"),
+        ("frozen", "no", "true or false"),
         ("class_weight_cap", 0.5, ">= 1"),
     ],
 )
