@@ -20,7 +20,7 @@ from tebench.benchmark.settings import Benchmark, Settings
 log = logging.getLogger(__name__)
 
 
-def find_encoders(wanted: dict[str, str], root: str | None) -> dict[str, Path]:
+def find_encoders(wanted: Mapping[str, str], root: str | None) -> dict[str, Path]:
     """Pool name -> checkpoint below `root`: the name is a part of its path, or the name of the file.
 
     Several files under one name: checkpoint_final before others, and a choice that is left is refused.

@@ -19,7 +19,7 @@ from tebench.evaluation.arrays import MEAN
 from tebench.evaluation.evaluate import evaluate
 from tebench.evaluation.pools import Pool
 from tebench.publication import boards as leaderboard_boards
-from tebench.publication import citation, columns, leaderboard_page, leaderboard_rows, page_data, publish
+from tebench.publication import citation, columns, leaderboard_page, leaderboard_rows, page_data, publish, renewal
 from tebench.publication.boards import Board, evaluate_all, read, result_of
 from tebench.publication.pools import rescore, stale
 from tebench.reporting.summary import number
@@ -363,15 +363,15 @@ def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_p
     made = SimpleNamespace(name="starter", encoders=board.pools[0].encoders, tasks=board.tasks, pool="zoo", seed=0)
     monkeypatch.setattr(spec, "resolve", lambda _: made)
     settings, options = compose("leaderboard", "benchmark=starter", "update=true", "metric=gbc")[1:]
-    rows = leaderboard_rows.read(job.update(settings, options, tmp_path))
+    rows = leaderboard_rows.read(renewal.update(settings, options, tmp_path))
     key = ["metric", "task", "encoder"]
     moved = (rows.set_index(key)["score"] - board.rows.set_index(key)["score"]).groupby("metric").mean()
     assert moved["gbc"] == pytest.approx(1)
     assert moved.drop("gbc").abs().max() == 0
     with pytest.raises(InputError, match="whole benchmark"):
-        job.update(replace(settings, tasks=("tissues",)), options, tmp_path)
+        renewal.update(replace(settings, tasks=("tissues",)), options, tmp_path)
     with pytest.raises(InputError, match="Did you mean 'gbc'"):
-        job.update(settings, replace(options, metrics=("gbcc",)), tmp_path)
+        renewal.update(settings, replace(options, metrics=("gbcc",)), tmp_path)
 
 
 def test_an_update_of_all_keeps_the_rows_of_submissions(board, tmp_path):

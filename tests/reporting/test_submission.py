@@ -11,10 +11,10 @@ import pytest
 
 import tebench
 from tebench.cli.config import compose
-from tebench.cli.jobs import submit
 from tebench.cli.jobs import validate as job
 from tebench.features.sample import FeatureSet, Sample
-from tebench.publication import leaderboard_rows, submission
+from tebench.publication import control as control_of
+from tebench.publication import leaderboard_rows, rescoring, submission
 from tebench.publication.validation import MEASURED, allowed, claims, validate
 
 SOURCE = leaderboard_world.digest("mine.py")
@@ -36,7 +36,7 @@ def _sound():
     control = {task: {row.encoder: row.score - 1.0 for row in part.itertuples()} for task, part in mine.groupby("task")}
     facts = {
         "format": 1, "benchmark": "starter", "protocol": "starter-v1", "metric": "mine", "source_sha256": SOURCE,
-        "beside": ["gbc"], "environment": submit.environment(), "control": control,
+        "beside": ["gbc"], "environment": control_of.environment(), "control": control,
         "claims": claims(mine, truth, leaderboard_world.POOL)["mine"],
     }  # fmt: skip
     return facts, pd.concat([mine, rows[rows["metric"] == "gbc"]], ignore_index=True)
@@ -168,7 +168,7 @@ def test_hostile_bytes_are_refused_with_reasons(check, change, words):
     found = check(text=change)
     assert any(words in what for what in found.problems), found.problems[:5]
     assert len(found.problems) < 500
-    said = "\n".join(job.report(Path("x.csv"), found))
+    said = "\n".join(rescoring.report(Path("x.csv"), found))
     assert len(said) < 50_000 and "\x1b" not in said
 
 
@@ -244,7 +244,7 @@ def test_the_control_permutes_labels_within_each_case_only():
     case, labels = np.repeat([0, 1], n // 2).astype(np.int16), np.arange(n).astype(np.int16)
     zeros = np.zeros(n, np.int32)
     sample = Sample("t", ("a",), ("x", "y"), np.zeros((n, 3), np.int32), labels, case, zeros, zeros, {}, "h", "l")
-    made = submit.permuted(FeatureSet("e", sample, {}, {}, "h"), 0).sample.labels
+    made = control_of.permuted(FeatureSet("e", sample, {}, {}, "h"), 0).sample.labels
     assert (labels == np.arange(n)).all() and not (made == labels).all()
     for k in (0, 1):
         assert sorted(made[case == k]) == labels[case == k].tolist()
@@ -268,7 +268,6 @@ def test_some_cells_are_scored_again_with_the_metrics_file(folder, sound, tmp_pa
     """What a forger cannot know: which cells. `_score` itself is walked by hand, on real features."""
     from types import SimpleNamespace
 
-    from tebench.cli.jobs import validate as job
     from tebench.metrics import registry
 
     facts, rows = sound
@@ -278,15 +277,16 @@ def test_some_cells_are_scored_again_with_the_metrics_file(folder, sound, tmp_pa
     true = rows[rows["metric"] == "mine"].set_index(["task", "encoder"])["score"]
     known = registry.load() | {"mine": SimpleNamespace(name="mine", reads="matrix")}
     monkeypatch.setattr(registry, "load", lambda: known)
-    monkeypatch.setattr(job, "_score", lambda settings, metric, row: true[row.task, row.encoder])
-    problems, notes = job.again(settings, path, 3)
+    monkeypatch.setattr(rescoring, "_score", lambda settings, metric, row: true[row.task, row.encoder])
+    problems, notes = rescoring.again(settings, path, 3)
     assert problems == [] and notes[0].startswith("3 cells scored again, equal to rounding: ")
-    monkeypatch.setattr(job, "_score", lambda settings, metric, row: true[row.task, row.encoder] + 0.1 * true.std())
-    assert job.again(settings, path, 3)[0][0].startswith("the scores are not what the metric gives: ")
+    far = 0.1 * true.std()
+    monkeypatch.setattr(rescoring, "_score", lambda settings, metric, row: true[row.task, row.encoder] + far)
+    assert rescoring.again(settings, path, 3)[0][0].startswith("the scores are not what the metric gives: ")
     known["mine"].reads = "parts"
-    assert "no cell was scored again" in job.again(settings, path, 3)[1][0]
+    assert "no cell was scored again" in rescoring.again(settings, path, 3)[1][0]
     del known["mine"]
-    assert "registers no metric 'mine'" in job.again(settings, path, 3)[0][0]
+    assert "registers no metric 'mine'" in rescoring.again(settings, path, 3)[0][0]
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ def run(settings: Settings, options: Options) -> None:
     """Read the table (and the claims), judge, write text, CSV, figures and page; or the committed pages."""
     from tebench.benchmark.dice import table_of
     from tebench.benchmark.spec import leaderboard_folder
-    from tebench.cli.command import as_given
     from tebench.evaluation import claims, judge
     from tebench.reporting import judge_report
+    from tebench.runtime.command import as_given
 
     how = judge.Settings(
         draws=options.draws, level=options.level, seed=settings.seed, errors=options.errors, sds=options.sds

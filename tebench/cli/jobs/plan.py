@@ -48,9 +48,9 @@ def run(settings: Settings, options: Options) -> None:
     """Gather what is assumed, simulate every size, verify the cheapest, write text, CSV, figure and page."""
     import pandas as pd
 
-    from tebench.cli.command import as_given
     from tebench.evaluation import plan
     from tebench.reporting import plan_report
+    from tebench.runtime.command import as_given
 
     assumed, source = _assumed(settings, options)
     model = plan.Model(errors=options.errors, level=options.level, **assumed)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from tebench.base import storage
 from tebench.base.errors import InputError, unknown_name
 from tebench.benchmark import ground_truth
-from tebench.benchmark.extraction import feature_folders
 from tebench.benchmark.options import option
 from tebench.benchmark.scores import score_world
 from tebench.benchmark.settings import Settings
-from tebench.benchmark.spec import World, ground_truth_file, protocol_name, published, resolve
-from tebench.scoring.compute import compute
-from tebench.scoring.pool import pooled
-from tebench.scoring.request import Request, direct, with_parts
-from tebench.scoring.score import frame, versions
-from tebench.scoring.view import FeatureView
+from tebench.benchmark.spec import ground_truth_file, protocol_name, published, resolve
+from tebench.scoring.request import Request
+from tebench.scoring.score import frame
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,7 @@ def run(settings: Settings, options: Options) -> None:
     from tebench.evaluation.pools import Pool
     from tebench.metrics import registry
     from tebench.publication import leaderboard_rows, submission
+    from tebench.publication.control import control, environment
     from tebench.publication.validation import claims
 
     settings = published(settings)
@@ -81,40 +73,3 @@ def run(settings: Settings, options: Options) -> None:
     path = Path(options.file or world.output / f"{metric.name}.csv").expanduser()
     storage.write_text(path, submission.text(facts, rows))
     print(f"{path}\nLook it over with: tebench validate {path}")
-
-
-def environment() -> dict:
-    """What the numbers were made with; no name of a user or machine."""
-    return {**versions(), "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()}
-
-
-def control(world: World, request: Request) -> dict[str, dict[str, float | None]]:
-    """Scores with the labels permuted within each case, task -> encoder; {} for a metric that reads no labels."""
-    from tebench.features import cache
-    from tebench.tasks import catalogue
-
-    if request.metric.reads in ("facts", "elsewhere"):
-        return {}
-    folders, needed = feature_folders(world), with_parts([request])
-    found = {}
-    for task in world.tasks:
-        scores = []
-        for encoder in world.encoders:
-            features = permuted(cache.read(folders[task, encoder], verify=False), world.seed)
-            view = FeatureView(lambda features=features: features, task)
-            header = cache.header(folders[task, encoder])
-            scores += [compute(one, task, encoder, header, view) for one in direct(needed)]
-        if request.metric.reads == "parts":
-            scores = pooled(request, scores, list(world.encoders), catalogue.load(task).n_foreground)
-        found[task] = {score.encoder: score.score for score in scores if request.matches(score)}
-    return found
-
-
-def permuted(features, seed: int):
-    """The same features with the labels of each case in random order: what is left is not about labels."""
-    rng, sample = np.random.default_rng([seed, 7]), features.sample
-    labels = np.array(sample.labels)
-    for case in np.unique(sample.case):
-        rows = np.flatnonzero(sample.case == case)
-        labels[rows] = labels[rng.permutation(rows)]
-    return dataclasses.replace(features, sample=dataclasses.replace(sample, labels=labels))

@@ -31,10 +31,10 @@ def run(settings: Settings, options: Options) -> None:
     from tebench.benchmark import ground_truth
     from tebench.benchmark.extraction import feature_folders
     from tebench.benchmark.spec import ground_truth_file, resolve
-    from tebench.cli.command import as_given
     from tebench.encoders import catalogue as encoders
     from tebench.reporting import formats
     from tebench.research.variants import log, page
+    from tebench.runtime.command import as_given
     from tebench.tasks import catalogue as tasks
 
     world = resolve(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-QUIET = ("job.folder=", "job.docs=", "output=", "progress=", "verbose=")
+QUIET = ("job.folder=", "folder=", "job.docs=", "docs=", "output=", "cache=", "workers=", "progress=", "verbose=")
 
 
 def as_given() -> str:
