@@ -99,8 +99,8 @@ def test_damage_is_found_and_mended(run):
     features.write_bytes(content)
     with pytest.raises(CacheError, match=r"features\.safetensors is damaged"):
         tebench.load_features(features.parent)
-    cell = next((run.cache / "cells" / "tissues" / "deepbet").glob("logme-*.json"))
-    cell.write_text(cell.read_text().replace('"score": ', '"score": 1'))
+    score = next((run.cache / "scores" / "tissues" / "deepbet").glob("logme-*.json"))
+    score.write_text(score.read_text().replace('"score": ', '"score": 1'))
     done = run()
     assert done.returncode == 0
     assert "made again" in done.stderr and "computed again" in done.stderr
@@ -126,8 +126,9 @@ def test_plugin_runs_beside_the_rivals(run):
 
 def test_documented_plugin_passes_the_common_checks(run):
     (run.root / "mine.py").write_text(_from_contributing())
-    done = run("plugins=[mine.py]", "job=check", metric="metric=mine")
-    assert done.returncode == 0, done.stdout
+    command = [sys.executable, "-m", "tebench", "check", "metric=mine", "plugins=[mine.py]"]
+    done = subprocess.run(command, cwd=run.root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _from_contributing() -> str:

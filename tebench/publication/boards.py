@@ -160,12 +160,14 @@ def named_pools(name: str, encoders) -> tuple[Pool, ...]:
     named = catalogue.pools()
     order = [e for members in named.values() for e in members]
     encoders = sorted(encoders, key=lambda e: (order.index(e) if e in order else len(order), e))
-    # Of a pool that has grown since the rows were made, those that are in the rows.
-    present = {other: [e for e in members if e in encoders] for other, members in named.items()}
-    smaller = [
-        Pool(other, tuple(members)) for other, members in present.items() if LEAST <= len(members) < len(encoders)
-    ]
-    return (Pool(name, tuple(encoders)), *smaller)
+    # Of a pool that has grown since the rows were made, those that are in the rows; not of one that is mostly new, and
+    # the same encoders under one name only.
+    smaller: dict[frozenset, Pool] = {}
+    for other, members in named.items():
+        present = tuple(e for e in members if e in encoders)
+        if LEAST <= len(present) < len(encoders) and 2 * len(present) > len(members):
+            smaller.setdefault(frozenset(present), Pool(other, present))
+    return (Pool(name, tuple(encoders)), *smaller.values())
 
 
 def evaluate_all(boards: list[Board], workers: int = 1) -> None:

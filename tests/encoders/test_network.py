@@ -59,7 +59,8 @@ def test_trainable_copy_learns_and_leaves_the_original(encoder):
 
 
 def test_source_head_only_where_the_package_ships_one(encoder):
-    assert hasattr(encoder, "head") == (encoder.name in catalogue.names("third_party"))
+    headed = [*catalogue.names("third_party_v2"), *catalogue.names("supervised")]
+    assert hasattr(encoder, "head") == (encoder.name in headed)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 64, 64), (1, 2, 64, 64, 64), (1, 1, 64, 64, 65), (1, 1, 4, 4, 4)])

@@ -144,4 +144,4 @@ def test_what_was_understood_of_the_checkpoints(world, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert sorted(line.split()[0] for line in lines[1:4]) == sorted(PRIMUS)
     with pytest.raises(InputError, match="PrimusM-OpenMind-MAE: https"):
-        encoders.run(*compose(*words))
+        encoders.run(*compose("job=encoders", "benchmark=openmind_primus"))

@@ -377,11 +377,11 @@ def test_update_replaces_only_the_rows_of_the_named_metrics(board, folder, tmp_p
 def test_an_update_of_all_keeps_the_rows_of_submissions(board, tmp_path):
     rows = board.rows[board.rows["metric"].isin(["gbc", "grtd"])].replace({"metric": {"grtd": "theirs"}})
     known = {"gbc": None}
-    assert job._kept(rows, None, known, tmp_path).empty  # a metric that left tebench
+    assert renewal._kept(rows, None, known, tmp_path).empty  # a metric that left tebench
     (tmp_path / "submissions").mkdir()
     (tmp_path / "submissions" / "theirs.csv").touch()
-    assert set(job._kept(rows, None, known, tmp_path)["metric"]) == {"theirs"}
-    assert set(job._kept(rows, ["theirs"], known, tmp_path)["metric"]) == {"gbc"}
+    assert set(renewal._kept(rows, None, known, tmp_path)["metric"]) == {"theirs"}
+    assert set(renewal._kept(rows, ["theirs"], known, tmp_path)["metric"]) == {"gbc"}
 
 
 def test_a_manifest_cannot_reach_outside(folder, tmp_path):
