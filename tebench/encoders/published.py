@@ -29,13 +29,16 @@ PINNED: dict[str, str] = {
     "resenc_s_sup_lobes": "64c4556ac9343fe454791b97faccafaa0c5d914e3e89e6cdc2d600e03f895adf",
     "resenc_s_sup_cerebellum": "8881cce1b038416c12d573d1d3f051b5aad1b5599e3a97ef31f1cf49d294ee7e",
     "resenc_s_sup_lungs": "fd8d61fca477a7cc47f41f70cba512acd7d3e1fcfc801da2420c8dd7f73e6f4e",
+    "unet_s_mae": "cc86e67fa226206c7e1fde4714729d5d8b5a24f6d276075e713914b3fd1f5b29",
     "unet_s_sup_tissues": "d469e8f46e4107c9cc7dc39229d42adf36a6b8992d8cb93ea6cd3f280b7e4a75",
     "unet_s_sup_lobes": "eb02290fab13bf6c9f85e76415d3417bf106cf7e5f28faf11f167e68353ab17d",
     "unet_s_sup_cerebellum": "eac7ca008be84818dee738488d6475119012f674ec9215b02e88c054a5d6c0c4",
     "unet_s_sup_lungs": "737bc3189cd2005bb8996b01a62211424d133e91595eecc800be5e4a01bb899f",
+    "primus_s_mae": "65829e525860ecc363ef97ffcad9f8370b77bf0bba8f6a0d739962254d501932",
     "primus_s_sup_tissues": "239fdd9305c4d843e0e3f507d0b3b0da2ef54dc25ac7c08bc308fa7492ee567c",
     "primus_s_sup_lobes": "df9eca5bddefd23cbc45ef7b8b0e3916d8e204294486c354db71d156b2afa7ac",
     "primus_s_sup_cerebellum": "594f00cf2877c2bd570b6eb785526b81cab9e6534837dbecac67540a20b3322d",
+    "primus_s_sup_lungs": "d110da92de7c07525f4bb2697f1930260cb2231acfe01d2554a06bdd6608624a",
 }
 
 

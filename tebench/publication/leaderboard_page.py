@@ -12,6 +12,7 @@ import base64
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -64,8 +65,11 @@ class View:
         return "mean over tasks" if self.task == MEAN else self.task
 
 
-def render(boards: list[Board], *, version: str, source: str) -> str:
-    """The whole page. version: words for the citation; source: hash of the rows it was made from."""
+def render(boards: list[Board], *, version: str, source: str, links: Mapping[str, str] | None = None) -> str:
+    """The whole page. version: words for the citation; source: hash of the rows it was made from.
+
+    links: path from the repository's root -> title, of pages on what the numbers can show.
+    """
     import jinja2
 
     style, script = _read("style.css"), _script()
@@ -79,7 +83,8 @@ def render(boards: list[Board], *, version: str, source: str) -> str:
     )
     environment.filters |= {"number": number, "plain": _plain}
     return environment.from_string(_read("template.html")).render(
-        boards=boards, views=views, version=version, source=source, style=Markup(style), script=Markup(script),
+        boards=boards, views=views, version=version, source=source, links=links or {},
+        style=Markup(style), script=Markup(script),
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
                "base-uri 'none'; form-action 'none'",
         data=Markup(page_data.json_text(page_data.embedded(boards, version))),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from tebench.publication.boards import Board, Result, evaluate_all, result_of
 from tebench.publication.boards import read_all as boards
 from tebench.publication.page_data import long_csv
 from tebench.reporting import figures, figures_slopes, formats, style
+from tebench.reporting.judge_report import PAGES
 from tebench.runtime.workers import each
 
 DEVELOPMENT = "development"
+# Pages on what the numbers can show: path from the repository's root -> title.
+READING = {"docs/findings.md": "What the starter benchmark shows, the primary endpoint first", **PAGES}
 MANIFEST = "manifest.json"
 PANELS = 12
 _DRAWN = ("svg", "pdf")
@@ -46,8 +50,10 @@ def render(
 ) -> dict[str, bytes]:
     """All files of the boards. inputs: path -> sha256 of what they were read from."""
     source = storage.hash_json(inputs)[:12]
-    page = leaderboard_page.render(found, version=version, source=source)
-    texts = {"index.html": page, "README.md": readme(found, version)}
+    # A frozen version stands alone: pages that are regenerated later would not be about its rows.
+    links = READING if version == DEVELOPMENT else {}
+    page = leaderboard_page.render(found, version=version, source=source, links=links)
+    texts = {"index.html": page, "README.md": readme(found, version, links)}
     drawn = {}
     for board in found:
         texts[f"tables/{board.name}.csv"] = long_csv(board)
@@ -134,13 +140,14 @@ def spot_check(folder: Path, *, protocol: str | None = None) -> list[str]:
     return found
 
 
-def readme(found: list[Board], version: str) -> str:
+def readme(found: list[Board], version: str, links: Mapping[str, str]) -> str:
     """The Markdown table of each whole pool, and where the rest is."""
     lines = [
         "# Leaderboard", "",
         "Made from the rows in `results/` and `ground_truth/` by `python -m tebench job=leaderboard`; do not edit.",
         "The page [index.html](index.html) shows every pool and task, each number with its picture, its influence and",
         "its citation; [tables](tables) and [figures](figures) hold the same for papers.", "",
+        *(f"- [{title}](../{path})" for path, title in links.items()), *([""] if links else []),
     ]  # fmt: skip
     for board in found:
         result = board.results[0]
