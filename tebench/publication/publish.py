@@ -140,7 +140,7 @@ def spot_check(folder: Path, *, protocol: str | None = None) -> list[str]:
     return found
 
 
-def readme(found: list[Board], version: str, links: Mapping[str, str]) -> str:
+def readme(found: list[Board], version: str, links: Mapping[str, str] = READING) -> str:
     """The Markdown table of each whole pool, and where the rest is."""
     lines = [
         "# Leaderboard", "",
