@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from tebench.benchmark.settings import Benchmark, Settings
@@ -17,13 +18,23 @@ def table_of(settings: Settings, options) -> DiceTable:
     )
     if options.table not in (None, "benchmark"):
         path = Path(options.table).expanduser()
-        rows, notes = dice_table.read(path, unit=options.unit)
+        rows, notes = dice_table.read(path, protocol=_of_several(path, settings.protocol["name"]), unit=options.unit)
         return dice_table.table(rows, name=path.stem, encoders=encoders, without=without, tasks=tasks, notes=notes)
     settings = published(settings)
     return published_table(
         settings.benchmark, ground_truth_file(settings), protocol_name(settings), unit=options.unit,
         encoders=encoders, without=without, tasks=tasks,
     )  # fmt: skip
+
+
+def _of_several(path: Path, chosen: str) -> str | None:
+    """The chosen protocol where the file holds rows of it beside others; None: the file's only one, or none."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            found = {row.get("protocol") for row in csv.DictReader(file)}
+    except (OSError, ValueError, csv.Error):
+        return None  # said by the reader
+    return chosen if len(found) > 1 and chosen in found else None
 
 
 def published_table(

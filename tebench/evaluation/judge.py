@@ -218,7 +218,9 @@ def rivals(claims: Claims, table: DiceTable, settings: Settings) -> pd.DataFrame
     Columns: best, rival, level (the rival's mean tau_w), difference, run_sd, errors, then the fields of
     `power.Difference` from `top` on, and swap, swap_low, swap_high (power of the paired encoder-swap test).
     """
-    (best, top), *others = claims.means().items()
+    if not (means := claims.means()):  # single tasks only: no mean to compare
+        return pd.DataFrame()
+    (best, top), *others = means.items()
     others = [(rival, tau) for rival, tau in others if LEAST <= tau < 1][:RIVALS]
     sets = min(settings.draws, SETS if len(table.encoders) <= SMALL else SETS // 4)
     rows = []

@@ -3,9 +3,10 @@
 Three parts make it:
 1. the version that the metric declares (`metric(..., version=2)`);
 2. the syntax trees, without docstrings, comments and positions, of the module that defines the metric and of every
-   module that this one builds on: those of tebench's metrics, those of the same package, those beside it on disk, and
-   any other that is no installed library. It counts how the code reads, not how the import is spelled: `import a.b`,
-   `from a import b`, `from . import b`, inside a function or not;
+   module that this one builds on: those of the same package, and any other that is no installed library. It counts how
+   the code reads, not how the import is spelled: `import a.b`, `from a import b`, `from . import b`,
+   `import_module("a.b")`, inside a function or not. A file that is loaded by a path which only running the code
+   gives cannot be seen: such a metric declares `version`;
 3. version numbers of the rooms that every score runs through (`ROOMS`): they change when a value changes, not when
    code does. Golden values in the tests hold them to that.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import site
 import sys
 import sysconfig
 from pathlib import Path
@@ -28,8 +30,13 @@ from tebench.metrics.registry import Metric
 # Raise when views, pooling over stages or cases, or the fusion over a pool would give other values.
 SCORING_VERSION = 1
 ROOMS = {"graphs": graphs.VERSION, "moments": moments.VERSION, "features": features.VERSION, "scoring": SCORING_VERSION}
-# Modules of tebench that count by syntax; the rest of the package counts by the versions above.
-_FOLLOWED = ("tebench.metrics.topology", "tebench.baselines")
+# Modules of tebench that count by the versions above or change no value; every other one counts by its syntax.
+_BY_VERSION = (
+    "tebench.base", "tebench.runtime", "tebench.graphs", "tebench.features", "tebench.scoring",
+    "tebench.metrics.checks", "tebench.metrics.evaluate_one", "tebench.metrics.moments", "tebench.metrics.parameters", "tebench.metrics.presets",
+    "tebench.metrics.registry",
+)  # fmt: skip
+_FACES = ("tebench", "tebench.metrics")
 
 
 def metric_hash(metric: Metric) -> str:
@@ -108,12 +115,25 @@ def _imports(module: str, path: Path) -> set[str]:
 
 
 def _name_in_import_call(node: ast.AST) -> str | None:
-    """`a.b` of `importlib.import_module("a.b")` or `__import__("a.b")`; None where it is not spelled out."""
-    if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
+    """`a.b` of `import_module("a.b")`, `import_module(name=".b", package="a")` or `__import__("a.b")`; None where it is
+    not spelled out."""
+    if not isinstance(node, ast.Call):
         return None
     called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    name = node.args[0].value
-    return name if called in ("import_module", "__import__") and isinstance(name, str) else None
+    if called not in ("import_module", "__import__"):
+        return None
+    given = dict(zip(("name", "package"), node.args, strict=False)) | {one.arg: one.value for one in node.keywords}
+    name, package = (
+        given[key].value if isinstance(given.get(key), ast.Constant) else None for key in ("name", "package")
+    )
+    if not isinstance(name, str):
+        return None
+    if not name.startswith("."):
+        return name
+    try:
+        return importlib.util.resolve_name(name, package) if isinstance(package, str) else None
+    except ImportError:
+        return None
 
 
 def _file_of(module: str) -> Path | None:
@@ -131,14 +151,14 @@ def _file_of(module: str) -> Path | None:
 
 def _counts(name: str, path: Path, root: str, source: Path) -> bool:
     if name == "tebench" or name.startswith("tebench."):
-        return name.startswith(tuple(f"{package}." for package in _FOLLOWED))
-    if name.split(".")[0] == root.split(".")[0] or path.is_relative_to(source.parent):
-        return True
-    return not any(path.is_relative_to(folder) for folder in _libraries())
+        return name not in _FACES and not f"{name}.".startswith(tuple(f"{one}." for one in _BY_VERSION))
+    # A virtual environment may stand beside the plug-in: what is installed is a library wherever it is stored.
+    return name.split(".")[0] == root.split(".")[0] or not any(path.is_relative_to(one) for one in _libraries())
 
 
 @functools.cache
 def _libraries() -> tuple[Path, ...]:
     """Folders of the standard library and of installed packages."""
     paths = sysconfig.get_paths()
-    return tuple(Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    found = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return tuple(Path(one).resolve() for one in [*found, *site.getsitepackages(), site.getusersitepackages()])

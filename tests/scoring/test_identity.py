@@ -27,6 +27,16 @@ SPELLINGS = {
     "import x as y": ("import helpers_of_mine as h", "pass", "h.number()"),
     "inside the function": ("", "from helpers_of_mine import number", "number()"),
     "import_module": ("import importlib", 'm = importlib.import_module("helpers_of_mine")', "m.number()"),
+    "import_module, by keyword": (
+        "import importlib",
+        'm = importlib.import_module(name="helpers_of_mine")',
+        "m.number()",
+    ),
+    "import_module, relative": (
+        "import importlib",
+        'm = importlib.import_module(".inner", package="package_of_mine")',
+        "m.number()",
+    ),
     "a package's module": ("from package_of_mine import inner", "pass", "inner.number()"),
     "a package's module, dotted": ("import package_of_mine.inner", "pass", "package_of_mine.inner.number()"),
     "relative, in a package": ("from package_of_mine.outer import number", "pass", "number()"),
@@ -94,7 +104,8 @@ def test_modules_that_a_metric_builds_on():
 
     def files(name: str) -> set[str]:
         metric = get(name)
-        return {path.name for path in built_on(metric.function.__module__, Path(metric.source))}
+        found = built_on(metric.function.__module__, Path(metric.source))
+        return {path.name for path in found if path.name != "__init__.py"}
 
     assert files("nleep") == {"nleep.py", "leep.py"}
     assert files("grtd") == {"grtd.py", "labelled_tree.py", "distances.py", "shared.py"}
@@ -109,6 +120,24 @@ def test_every_room_that_scores_run_through_has_a_version_in_the_hash(monkeypatc
         assert metric_hash(get("gbc")) != first
         monkeypatch.undo()
     identity._hash.cache_clear()
+
+
+def test_installed_libraries_are_no_helpers_wherever_they_are_stored(tmp_path, monkeypatch):
+    """Found: a virtual environment beside the plug-in made every library a helper of it."""
+    library = tmp_path / ".venv" / "lib" / "site-packages"
+    library.mkdir(parents=True)
+    (library / "installed_of_mine.py").write_text("number = 1\n")
+    (tmp_path / "plain.py").write_text("import installed_of_mine\n")
+    monkeypatch.syspath_prepend(str(library))
+    assert {path.name for path in built_on("plain", tmp_path / "plain.py")} == {"plain.py", "installed_of_mine.py"}
+    monkeypatch.setattr(identity, "_libraries", lambda: (library.resolve(),))
+    assert {path.name for path in built_on("plain", tmp_path / "plain.py")} == {"plain.py"}
+
+
+def test_other_rooms_that_a_plug_in_uses_count_by_their_syntax(tmp_path):
+    (tmp_path / "plain.py").write_text("from tebench.evaluation import correlation\nfrom tebench.base import storage\n")
+    names = {path.name for path in built_on("plain", tmp_path / "plain.py")}
+    assert {"plain.py", "correlation.py"} <= names and "storage.py" not in names
 
 
 def test_the_tree_of_a_file_is_the_same_in_any_layout(tmp_path):
