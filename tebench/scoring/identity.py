@@ -33,8 +33,8 @@ ROOMS = {"graphs": graphs.VERSION, "moments": moments.VERSION, "features": featu
 # Modules of tebench that count by the versions above or change no value; every other one counts by its syntax.
 _BY_VERSION = (
     "tebench.base", "tebench.runtime", "tebench.graphs", "tebench.features", "tebench.scoring",
-    "tebench.metrics.checks", "tebench.metrics.evaluate_one", "tebench.metrics.moments", "tebench.metrics.parameters", "tebench.metrics.presets",
-    "tebench.metrics.registry",
+    "tebench.metrics.checks", "tebench.metrics.evaluate_one", "tebench.metrics.moments",
+    "tebench.metrics.parameters", "tebench.metrics.presets", "tebench.metrics.registry",
 )  # fmt: skip
 _FACES = ("tebench", "tebench.metrics")
 
@@ -124,7 +124,7 @@ def _name_in_import_call(node: ast.AST) -> str | None:
         return None
     given = dict(zip(("name", "package"), node.args, strict=False)) | {one.arg: one.value for one in node.keywords}
     name, package = (
-        given[key].value if isinstance(given.get(key), ast.Constant) else None for key in ("name", "package")
+        one.value if isinstance(one, ast.Constant) else None for one in map(given.get, ("name", "package"))
     )
     if not isinstance(name, str):
         return None
