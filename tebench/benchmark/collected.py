@@ -9,6 +9,7 @@ from tebench.base.storage import atomic_path
 from tebench.benchmark import grid_state
 from tebench.benchmark.grid_report import finetuning_folder
 from tebench.benchmark.grid_state import State
+from tebench.benchmark.ground_truth import narrowed
 from tebench.benchmark.scores import over_pool
 from tebench.benchmark.settings import Settings
 from tebench.benchmark.spec import World, ground_truth_file, protocol_name
@@ -48,7 +49,7 @@ def complete_truth(settings: Settings, target: str | None, world: World, own: Pa
     tasks = [task for task in world.tasks if task not in set(gaps["task"])]
     if not tasks:
         return None, why
-    return truth[truth["task"].isin(tasks) & truth["encoder"].isin(world.encoders)].reset_index(drop=True), why
+    return narrowed(truth, tasks, world.encoders), why
 
 
 def scores_at_hand(world: World, requests, wanted, found, headers, truth, preset):

@@ -60,6 +60,8 @@ def _report(requests, scores: dict[tuple[str, str], list[Score]], headers, kept,
     failed: dict[tuple[str, str], list[Path]] = {}
     for pair, found in scores.items():
         task, encoder = pair
+        if all(score.status != "failed" for score in found):
+            continue  # its path is a hash of all that made a score
         paths = _paths(requests, task, encoder, headers[pair], kept, resampled)
         for score, path in zip(found, paths, strict=True):
             if score.status == "failed":
